@@ -1,0 +1,20 @@
+//! Vectors of chunks, and the nearest ones to a query.
+
+use std::sync::Arc;
+
+/// Turns texts into unit vectors. The embedded default needs no download; the daemon may supply a
+/// stronger one.
+pub trait Embedder: Send + Sync {
+    /// Hash of weights, pooling, dimension and quantization: vectors of two models never meet.
+    fn model_id(&self) -> &str;
+    /// Length of one vector.
+    fn dim(&self) -> usize;
+    /// Weight of this model's similarity beside the lexical score (z-scores), learnt on the dev set.
+    fn fusion_weight(&self) -> f32;
+    /// Embeds `texts`, row-major, shape `[texts.len(), dim]`, in input order, rows of unit length
+    /// (or all zero for a text without a known token).
+    fn embed(&self, texts: &[&str]) -> Vec<f32>;
+}
+
+/// A shared embedder.
+pub type SharedEmbedder = Arc<dyn Embedder>;

@@ -1,0 +1,1 @@
+//! Shared pieces of the end-to-end tests: a temporary home, the `fovea` binary, a headless client.
