@@ -1,1 +1,23 @@
-//! Skeleton.
+//! The only types on the wire between the daemon and its clients (LSP server, CLI, MCP), and a
+//! blocking client.
+//!
+//! One frame is a little-endian `u32` byte count followed by that many bytes of JSON. A client sends
+//! [`Frame::Request`]s and may send more before the answers come; the daemon answers each with one
+//! [`Frame::Response`] carrying the same id, in any order, and sends [`Frame::Event`]s in between.
+
+mod answer;
+pub mod client;
+mod request;
+pub mod wire;
+
+pub use answer::{
+    Answer, ApiError, CompletionItem, CompletionSource, DaemonStatus, ErrorCode, Event, Freshness,
+    GraphEdgeView, Health, Location, ModelState, OutlineText, PathOutcome, PlanView, ProgressView,
+    ReferenceView, Response, RingCost, SearchHit, SearchView, SegmentView, SkippedFile, Suggestion,
+    SymbolView, Timings, WorkspaceStatus,
+};
+pub use request::{At, Encoding, Frame, Method, Preset, Request};
+
+/// Version of these types. A client and a daemon of different builds never talk: the socket's name
+/// carries the build id. This number says which JSON the `--json` output follows.
+pub const SCHEMA_VERSION: u32 = 1;

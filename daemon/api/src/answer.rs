@@ -1,0 +1,369 @@
+//! What the daemon answers.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The answer to the request with this id.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Response {
+    pub id: u64,
+    /// `None` only for answers about no workspace.
+    pub freshness: Option<Freshness>,
+    pub result: Result<Answer, ApiError>,
+}
+
+/// How current an answer is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Freshness {
+    /// Generation of the snapshot that answered.
+    pub generation: u64,
+    /// Files known to have changed and not yet in that snapshot.
+    pub n_pending: usize,
+    /// True if nothing was pending, the watcher lost no events, and the first scan is complete.
+    pub fresh: bool,
+}
+
+/// Messages the daemon sends unasked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "event")]
+pub enum Event {
+    Progress(ProgressView),
+    /// Part of a completion whose final answer is still to come.
+    Partial {
+        id: u64,
+        text: String,
+    },
+}
+
+/// How far long work is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProgressView {
+    pub root: PathBuf,
+    /// `scan`, `parse`, `commit` ...
+    pub stage: String,
+    pub n_done: usize,
+    pub n_total: usize,
+}
+
+/// Every kind of answer; which one belongs to which method is stated at each variant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind", content = "value")]
+#[expect(clippy::large_enum_variant, reason = "one answer a request; never stored in numbers")]
+pub enum Answer {
+    /// Edited, Closed, Touched, Accepted, Cancel, Shutdown.
+    Done,
+    /// Open, Sync, Reindex.
+    Workspace(WorkspaceStatus),
+    /// Status.
+    Status { daemon: DaemonStatus, workspace: Option<WorkspaceStatus> },
+    /// Why.
+    Path(PathOutcome),
+    /// Search, Grep.
+    Search(SearchView),
+    /// Definition, Implementations: best first; several are an ambiguity.
+    Definitions { symbols: Vec<SymbolView>, external: Option<String> },
+    /// References.
+    References { of: Option<SymbolView>, references: Vec<ReferenceView> },
+    /// Callers, Callees.
+    Edges { of: Option<SymbolView>, edges: Vec<GraphEdgeView> },
+    /// Symbols, DocumentSymbols.
+    Symbols(Vec<SymbolView>),
+    /// Outline.
+    Outline(OutlineText),
+    /// Context.
+    Plan(PlanView),
+    /// Offers.
+    Offers(Vec<CompletionItem>),
+    /// Complete; `None` when there is nothing worth showing.
+    Suggestion(Option<Suggestion>),
+}
+
+/// A range of a file: zero-based lines and UTF-16 columns, and byte offsets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Location {
+    /// Relative to the root, `/`-separated.
+    pub path: String,
+    pub start_line: u32,
+    pub start_column: u32,
+    pub end_line: u32,
+    pub end_column: u32,
+    pub start_byte: u32,
+    pub end_byte: u32,
+}
+
+/// A definition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SymbolView {
+    pub name: String,
+    /// As `SymbolKind` writes it: `function`, `method`, `class` ...
+    pub kind: String,
+    /// Names of the enclosing symbols, outermost first, joined by `.` or `::`; empty at top level.
+    pub container: String,
+    /// The name.
+    pub location: Location,
+    /// The whole item.
+    pub enclosing: Location,
+    pub signature: String,
+    pub doc: Option<String>,
+    /// `exact`, `inferred` or `name-only`: how sure the way to this symbol is; `exact` when listed.
+    pub certainty: String,
+    /// Depth in the file's tree of symbols, for outlines; 0 at top level.
+    pub depth: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReferenceView {
+    pub location: Location,
+    /// `definition`, `reference`, `call`, `import`, `type`, `write`.
+    pub role: String,
+    pub certainty: String,
+    /// Name of the symbol the occurrence lies in.
+    pub enclosing: Option<String>,
+    /// The line, without its ending.
+    pub line_text: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GraphEdgeView {
+    pub symbol: SymbolView,
+    /// `calls`, `references`, `implements` ...
+    pub kind: String,
+    pub certainty: String,
+    pub at: Option<Location>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SearchView {
+    /// What the query was taken for: `symbol`, `path`, `prose`, `error-message`, `code`.
+    pub query_kind: String,
+    pub hits: Vec<SearchHit>,
+    pub took_us: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SearchHit {
+    pub location: Location,
+    pub symbol: Option<String>,
+    pub symbol_kind: Option<String>,
+    pub score: f32,
+    /// Name of each part of the score and its value; they sum to the score.
+    pub parts: Vec<(String, f32)>,
+    /// Query terms found.
+    pub matched: Vec<String>,
+    pub text: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OutlineText {
+    pub text: String,
+    pub n_tokens: usize,
+    pub n_files_shown: usize,
+    pub n_files: usize,
+}
+
+/// An attention plan as people and tools see it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PlanView {
+    pub segments: Vec<SegmentView>,
+    pub n_tokens: usize,
+    pub budget_tokens: usize,
+    /// What the gate decided and why, in one sentence.
+    pub gate: String,
+    pub rings: Vec<RingCost>,
+    /// Names offered to decoding, best first.
+    pub candidates: Vec<String>,
+    /// Prompt format the plan is rendered in.
+    pub format: String,
+    /// The prompt as the model would see it, special tokens spelled out.
+    pub prompt: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SegmentView {
+    /// `fovea`, `near`, `periphery`, `outline`.
+    pub ring: String,
+    /// `similar-code`, `usage`, `signature`, `window` ...
+    pub source: String,
+    pub path: String,
+    /// Zero-based first line, and the line behind the last.
+    pub lines: (u32, u32),
+    pub reason: String,
+    pub n_tokens: usize,
+    pub score: f32,
+    pub text: String,
+    /// Identifiers it shares with the suggestion, when there is one.
+    #[serde(default)]
+    pub shared: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RingCost {
+    pub ring: String,
+    pub n_tokens: usize,
+    pub ms: f32,
+    /// Tokens whose KV was cached; known after a completion.
+    pub n_cached: Option<usize>,
+}
+
+/// A name that can stand at the cursor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CompletionItem {
+    pub label: String,
+    pub kind: String,
+    /// Signature or type.
+    pub detail: String,
+    pub doc: Option<String>,
+    pub certainty: String,
+    /// File that defines it.
+    pub path: Option<String>,
+    /// What to replace, in the buffer of the request.
+    pub replace: Location,
+}
+
+/// Where a suggestion came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CompletionSource {
+    /// The on-device model, with the plan.
+    Model,
+    /// The index alone: names in scope, members, continuations seen in the repository.
+    Index,
+}
+
+/// Ghost text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Suggestion {
+    /// Id to send with `Accepted`.
+    pub id: u64,
+    /// Inserted at the cursor (after `replace` is taken out).
+    pub text: String,
+    /// Text around the cursor that the suggestion replaces; empty at the cursor as a rule.
+    pub replace: Location,
+    pub source: CompletionSource,
+    /// One line for people when something is missing: no model, model still loading ...
+    pub notice: Option<String>,
+    /// Mean log-probability per token; `None` from the index.
+    pub logprob: Option<f32>,
+    /// What it was conditioned on.
+    pub plan: PlanView,
+    pub timings: Timings,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Timings {
+    pub context_ms: f32,
+    pub prefill_ms: f32,
+    pub first_token_ms: f32,
+    pub total_ms: f32,
+    pub n_prompt_tokens: usize,
+    /// Prompt tokens whose KV was reused.
+    pub n_reused_tokens: usize,
+    pub n_generated_tokens: usize,
+}
+
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Health {
+    #[default]
+    Ok,
+    Warning,
+    Error,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DaemonStatus {
+    pub build: String,
+    pub pid: u32,
+    pub uptime_s: u64,
+    pub rss_bytes: u64,
+    pub socket: Option<PathBuf>,
+    pub model: ModelState,
+    pub n_clients: usize,
+    pub n_requests: u64,
+    pub roots: Vec<PathBuf>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ModelState {
+    /// `None` if no model is installed.
+    pub name: Option<String>,
+    /// `absent`, `idle` (not loaded), `loading`, `ready`, `failed`.
+    pub state: String,
+    pub worker_pid: Option<u32>,
+    pub worker_rss_bytes: Option<u64>,
+    /// What to do, when absent or failed.
+    pub hint: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WorkspaceStatus {
+    pub root: PathBuf,
+    pub health: Health,
+    /// One sentence.
+    pub summary: String,
+    pub generation: u64,
+    pub n_pending: usize,
+    pub n_files: usize,
+    pub n_symbols: usize,
+    pub n_occurrences: usize,
+    pub n_chunks: usize,
+    pub n_overlays: usize,
+    pub source_bytes: u64,
+    pub index_bytes: u64,
+    /// Milliseconds of the last full index or reopen, and which it was.
+    pub last_index_ms: Option<u64>,
+    pub reopened: bool,
+    /// `events`, `polling`, `off`.
+    pub watching: String,
+    pub skipped: Vec<SkippedFile>,
+    /// All skipped files, `skipped` lists the first ones only.
+    pub n_skipped: usize,
+    pub languages: Vec<(String, usize)>,
+    pub warnings: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SkippedFile {
+    pub path: String,
+    pub reason: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PathOutcome {
+    pub path: String,
+    /// `indexed`, `cut`, `pending`, `skipped`, `unknown`.
+    pub outcome: String,
+    pub reason: Option<String>,
+    pub is_overlay: bool,
+    pub n_symbols: usize,
+    pub n_chunks: usize,
+}
+
+/// Why a request failed; the client can act on the code, a person on the message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
+#[error("{message}")]
+pub struct ApiError {
+    pub code: ErrorCode,
+    /// What failed, on which path or value, and what to do next.
+    pub message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ErrorCode {
+    /// The request does not make sense (position outside the file, unknown filter ...).
+    BadRequest,
+    /// The path is not in the workspace, or not indexed.
+    NotFound,
+    /// The path is excluded or outside the root.
+    Refused,
+    Cancelled,
+    /// The daemon cannot do it now (disk full, index locked ...).
+    Unavailable,
+    /// A bug; the log has the details.
+    Internal,
+}

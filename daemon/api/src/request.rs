@@ -1,0 +1,174 @@
+//! What clients ask.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Event, Response};
+
+/// One message on the socket, either way.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "frame")]
+pub enum Frame {
+    Request(Request),
+    Response(Response),
+    Event(Event),
+}
+
+/// One question.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Request {
+    /// Chosen by the client, unique on its connection.
+    pub id: u64,
+    /// The workspace root the question is about; `None` for the daemon itself.
+    pub root: Option<PathBuf>,
+    /// The answer is of no use after this many milliseconds; the daemon sends what it has by then.
+    #[serde(default)]
+    pub deadline_ms: Option<u64>,
+    #[serde(flatten)]
+    pub method: Method,
+}
+
+/// Unit of a column.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Encoding {
+    Utf8,
+    #[default]
+    Utf16,
+    /// Unicode scalar values, as people count columns on the command line.
+    Utf32,
+}
+
+/// A cursor: zero-based line and column of a file below the root.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct At {
+    /// Relative to the root, `/`-separated.
+    pub path: String,
+    pub line: u32,
+    pub column: u32,
+    #[serde(default)]
+    pub encoding: Encoding,
+}
+
+/// How much context a completion may use; each sets tokens and milliseconds, see the manual.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    Lean,
+    #[default]
+    Balanced,
+    Deep,
+}
+
+/// Every question there is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "method", content = "params")]
+pub enum Method {
+    /// Opens (and indexes, if needed) the request's root; answers at once with its status, or when
+    /// `wait` is set, after indexing, with [`Event::Progress`] in between.
+    Open {
+        wait: bool,
+    },
+    /// State of the daemon, and of the request's root if given.
+    Status,
+    /// Outcome of one path: indexed, pending, or skipped and by which rule.
+    Why {
+        path: String,
+    },
+    /// Answers when everything saved before this request is in the index.
+    Sync,
+    /// Extracts everything anew, whatever is stored.
+    Reindex,
+    Search {
+        query: String,
+        limit: usize,
+        near: Option<At>,
+    },
+    /// Literal or regular-expression search over current texts.
+    Grep {
+        pattern: String,
+        regex: bool,
+        ignore_case: bool,
+        limit: usize,
+    },
+    Definition {
+        at: At,
+    },
+    References {
+        at: At,
+        include_definition: bool,
+    },
+    Implementations {
+        at: At,
+    },
+    Callers {
+        at: At,
+    },
+    Callees {
+        at: At,
+    },
+    /// Symbols of the workspace whose name fits `query`, best first.
+    Symbols {
+        query: String,
+        limit: usize,
+    },
+    /// Symbols of one file, in document order.
+    DocumentSymbols {
+        path: String,
+    },
+    /// The repository map in at most `budget_tokens`, drawn around `focus` if given.
+    Outline {
+        budget_tokens: usize,
+        focus: Option<At>,
+    },
+    /// The attention plan at a cursor.
+    Context {
+        at: At,
+        preset: Preset,
+        budget_tokens: Option<usize>,
+    },
+    /// Names that can stand at a cursor: members, names in scope, imports. No model involved.
+    Offers {
+        at: At,
+        limit: usize,
+    },
+    /// What the editor shows as ghost text. A newer `Complete` for the same path on the same
+    /// connection supersedes an older one.
+    Complete {
+        at: At,
+        preset: Preset,
+        budget_tokens: Option<usize>,
+        max_tokens: Option<usize>,
+        /// False asks for the completion from the text before the cursor alone (to compare).
+        with_context: bool,
+        /// True asks for more than the rest of the line when syntax allows.
+        multi_line: bool,
+        /// False never waits for the model (index only).
+        use_model: bool,
+    },
+    /// The editor's buffer of `path` is now `text`; hides the file on disk until `Closed`.
+    Edited {
+        path: String,
+        version: i64,
+        text: String,
+    },
+    Closed {
+        path: String,
+    },
+    /// A client saw these files change on disk (a second source beside the watcher).
+    Touched {
+        paths: Vec<String>,
+    },
+    /// The user accepted a suggestion of this request id.
+    Accepted {
+        suggestion: u64,
+    },
+    /// Drops the request with this id; it is answered with [`ErrorCode::Cancelled`](crate::ErrorCode).
+    Cancel {
+        id: u64,
+    },
+    /// Ends the daemon after answering.
+    Shutdown,
+}
