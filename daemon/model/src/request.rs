@@ -1,0 +1,163 @@
+//! What a caller asks the model for, and what it gets back.
+
+use crate::Prompt;
+use serde::{Deserialize, Serialize};
+
+/// One completion to generate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GenerateRequest {
+    pub prompt: Prompt,
+    /// Upper bound of generated tokens, those that spell `required_prefix` included.
+    pub max_tokens: usize,
+    pub stop: Stop,
+    /// Texts that the continuation may copy from (retrieved snippets, the index's own guesses).
+    /// They make decoding faster and never change its result.
+    pub drafts: Vec<String>,
+    /// Names that the symbol graph knows to be possible.
+    pub names: Vec<NameBias>,
+    pub sampling: Sampling,
+    /// Text that the continuation must begin with: the partial identifier before the cursor, when
+    /// the prompt ends in front of it. It is part of the returned text.
+    pub required_prefix: String,
+    /// How many different continuations to return; they share the prompt's keys and values.
+    pub n_candidates: usize,
+    /// Back up over trailing white space and the partial word at the end of the prompt and
+    /// generate it again, so that the model sees the tokens it was trained on. The healed text is
+    /// not part of the result.
+    pub heal: bool,
+}
+
+impl Default for GenerateRequest {
+    fn default() -> Self {
+        GenerateRequest {
+            prompt: Prompt::default(),
+            max_tokens: 64,
+            stop: Stop::default(),
+            drafts: Vec::new(),
+            names: Vec::new(),
+            sampling: Sampling::default(),
+            required_prefix: String::new(),
+            n_candidates: 1,
+            heal: true,
+        }
+    }
+}
+
+/// When to stop before `max_tokens`. The end-of-text tokens of the family always stop.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Stop {
+    /// Stop at the first line break that follows visible text.
+    pub at_newline: bool,
+    /// Stop before any of these; the text ends where the match begins.
+    pub strings: Vec<String>,
+    /// Stop before a token whose probability is below this. The first token is always kept.
+    pub min_probability: Option<f32>,
+}
+
+/// How the next token is chosen. The default is greedy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sampling {
+    /// 0 is greedy.
+    pub temperature: f32,
+    /// Keep the most probable tokens up to this mass. 1 keeps all.
+    pub top_p: f32,
+    /// Keep tokens at least this probable, relative to the best one. 0 keeps all.
+    pub min_p: f32,
+    pub seed: u64,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Sampling { temperature: 0.0, top_p: 1.0, min_p: 0.0, seed: 0 }
+    }
+}
+
+/// A name that the graph offers, with how much to favor it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NameBias {
+    pub name: String,
+    /// Added to the logits of the tokens that spell the name. About 1 to 4.
+    pub boost: f32,
+    pub scope: BiasScope,
+}
+
+/// Where a [`NameBias`] applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BiasScope {
+    /// Only the identifier that starts (or continues) at the cursor: members of the receiver.
+    Cursor,
+    /// Every identifier of the completion: names in scope.
+    Anywhere,
+}
+
+/// A finished completion.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Generated {
+    pub text: String,
+    /// Tokens behind `text` (the last one may reach beyond it).
+    pub tokens: Vec<u32>,
+    /// Log-probability of each token under the model, before bias and temperature.
+    pub logprobs: Vec<f32>,
+    pub finish: Finish,
+    /// The other continuations, when more than one was asked for; best first.
+    pub alternatives: Vec<Alternative>,
+    pub timings: Timings,
+}
+
+/// A continuation beside the first one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Alternative {
+    pub text: String,
+    pub tokens: Vec<u32>,
+    pub logprobs: Vec<f32>,
+    pub finish: Finish,
+}
+
+/// Why generation ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Finish {
+    /// The model said that the text ends here.
+    EndOfText,
+    Newline,
+    StopString,
+    #[default]
+    MaxTokens,
+    /// The next token was less probable than [`Stop::min_probability`].
+    LowConfidence,
+    Cancelled,
+}
+
+/// Where the time went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Timings {
+    /// Reading the part of the prompt that was not cached, in milliseconds.
+    pub prefill_ms: f32,
+    /// From the start of the request to the first token, in milliseconds.
+    pub first_token_ms: f32,
+    pub decode_ms: f32,
+    /// Prompt tokens that were computed.
+    pub n_prefill: usize,
+    /// Prompt tokens whose keys and values were there already.
+    pub n_reused: usize,
+    /// Of the reused, tokens of stable segments that were placed from the segment store.
+    pub n_placed: usize,
+    pub n_drafted: usize,
+    pub n_accepted: usize,
+}
+
+/// Asks how probable `continuation` is after `prompt`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ScoreRequest {
+    pub prompt: Prompt,
+    pub continuation: String,
+}
+
+/// Log-probabilities of a given continuation.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Scored {
+    pub tokens: Vec<u32>,
+    pub logprobs: Vec<f32>,
+}
