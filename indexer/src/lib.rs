@@ -13,6 +13,7 @@
 //! [`writer`] the only type that mutates · [`snapshot`] what readers see.
 
 pub mod cancel;
+pub mod chunk;
 pub mod facts;
 pub mod graph;
 pub mod ids;
