@@ -1,1 +1,15 @@
-//! Skeleton.
+//! The process: owns files, sockets, clocks and threads, and feeds the pure crates.
+//!
+//! Modules in reading order:
+//! [`dirs`] and [`config`] where things live and what is set · [`root`] which folder is the workspace ·
+//! [`walk`] and [`guard`] which of its files count, and the gate for reading them · [`service`] answers
+//! requests · [`server`] the socket · [`connect`] the client's way there.
+
+pub mod config;
+pub mod connect;
+pub mod dirs;
+pub mod guard;
+pub mod root;
+pub mod server;
+pub mod service;
+pub mod walk;

@@ -50,7 +50,6 @@ pub struct ProgressView {
 /// Every kind of answer; which one belongs to which method is stated at each variant.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind", content = "value")]
-#[expect(clippy::large_enum_variant, reason = "one answer a request; never stored in numbers")]
 pub enum Answer {
     /// Edited, Closed, Touched, Accepted, Cancel, Shutdown.
     Done,

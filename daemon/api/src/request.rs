@@ -10,6 +10,7 @@ use crate::{Event, Response};
 /// One message on the socket, either way.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "frame")]
+#[expect(clippy::large_enum_variant, reason = "one frame at a time; never stored in numbers")]
 pub enum Frame {
     Request(Request),
     Response(Response),

@@ -1,0 +1,162 @@
+//! What the user can set, defined once: this struct is the file format, the source of the defaults,
+//! the reference page and the JSON schema.
+//!
+//! [`load`] puts the layers on top of each other; see [`layers`].
+
+mod layers;
+
+use std::path::PathBuf;
+
+use fovea_api::Preset;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use layers::{ConfigError, Ignored, Layers, Loaded, Source, WORKSPACE_FILE, load};
+
+/// Every setting.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// Forbid every fetch from the network. Nothing is fetched without a command that says so anyway.
+    pub offline: bool,
+    /// What is indexed.
+    pub index: IndexConfig,
+    /// What goes into a prompt.
+    pub context: ContextConfig,
+    /// The on-device model.
+    pub model: ModelConfig,
+    /// The background process.
+    pub daemon: DaemonConfig,
+    /// Logs.
+    pub log: LogConfig,
+}
+
+/// What is indexed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct IndexConfig {
+    /// Larger files are skipped (and listed as skipped). Bytes.
+    pub max_file_bytes: u64,
+    /// Files beyond this many are skipped, in path order.
+    pub max_files: usize,
+    /// Paths never indexed, shown or used in a prompt, in the syntax of `.gitignore`; on top of
+    /// `.gitignore`, `.ignore` and `.foveaignore`.
+    pub exclude: Vec<String>,
+    /// Index files and folders whose name starts with a dot. `.git` is never indexed.
+    pub hidden: bool,
+    /// Compute embeddings, so that search finds prose and near matches.
+    pub vectors: bool,
+    /// Threads that parse and embed; 0 means one a core, at low priority.
+    pub threads: usize,
+}
+
+impl Default for IndexConfig {
+    fn default() -> Self {
+        Self {
+            max_file_bytes: 1 << 20,
+            max_files: 500_000,
+            exclude: Vec::new(),
+            hidden: false,
+            vectors: true,
+            threads: 0,
+        }
+    }
+}
+
+/// What goes into a prompt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ContextConfig {
+    /// `lean`, `balanced` or `deep`: how many tokens and milliseconds a completion may use.
+    pub preset: Preset,
+    /// Tokens for prefix, suffix and snippets together; 0 leaves it to the preset. Keep below the
+    /// model's context length.
+    pub budget_tokens: usize,
+    /// Time to collect context; the prompt is sent with whatever is ready then. Milliseconds; 0 leaves
+    /// it to the preset.
+    pub deadline_ms: u64,
+    /// Use code of other files at all.
+    pub project: bool,
+}
+
+impl Default for ContextConfig {
+    fn default() -> Self {
+        Self { preset: Preset::Balanced, budget_tokens: 0, deadline_ms: 0, project: true }
+    }
+}
+
+/// The on-device model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ModelConfig {
+    /// False answers from the index alone.
+    pub enabled: bool,
+    /// An installed model by name (`fovea model list`); empty takes the default model, or the only one.
+    pub name: String,
+    /// A GGUF file; wins over `name`.
+    pub path: PathBuf,
+    /// Tokens a suggestion may have.
+    pub max_tokens: usize,
+    /// Threads of the model; 0 means one a physical core.
+    pub threads: usize,
+    /// Unload the model after so many seconds without a completion; its memory goes back to the system.
+    pub idle_unload_s: u64,
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            name: String::new(),
+            path: PathBuf::new(),
+            max_tokens: 48,
+            threads: 0,
+            idle_unload_s: 600,
+        }
+    }
+}
+
+/// The background process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DaemonConfig {
+    /// End after so many seconds without a client; 0 means never.
+    pub idle_exit_s: u64,
+    /// Connections at once.
+    pub max_clients: usize,
+    /// Workspaces kept open at once; the one unused longest is closed first.
+    pub max_workspaces: usize,
+    /// Quiet time after a change on disk before it is indexed. Milliseconds.
+    pub debounce_ms: u64,
+    /// Watch for changes on disk. When off, only editors and `fovea sync` tell what changed.
+    pub watch: bool,
+    /// Time between looks at file systems that send no events. Seconds.
+    pub poll_interval_s: u64,
+}
+
+impl Default for DaemonConfig {
+    fn default() -> Self {
+        Self {
+            idle_exit_s: 1_800,
+            max_clients: 64,
+            max_workspaces: 32,
+            debounce_ms: 30,
+            watch: true,
+            poll_interval_s: 10,
+        }
+    }
+}
+
+/// Logs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LogConfig {
+    /// `error`, `warn`, `info`, `debug`, `trace`, or filters such as `fovea_daemon=debug,warn`.
+    pub level: String,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { level: "info".to_owned() }
+    }
+}

@@ -1,0 +1,116 @@
+//! One client's connection. Changes and cancellations are applied in the order they arrive, on the
+//! reading thread; questions are answered on worker threads, in any order.
+
+use std::{
+    net::Shutdown,
+    os::unix::net::UnixStream,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use fovea_api::{ApiError, ErrorCode, Event, Frame, Method, Response, wire};
+
+use crate::service::Service;
+
+/// A client that does not read its answers for this long is dropped.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Questions of one client that may be open at once.
+const MAX_RUNNING: usize = 256;
+
+#[derive(Clone)]
+struct Outgoing(Arc<Mutex<UnixStream>>);
+
+impl Outgoing {
+    fn send(&self, frame: &Frame) {
+        let bytes = match wire::encode(frame) {
+            Ok(bytes) => bytes,
+            Err(err) => return tracing::error!(%err, "an answer could not be encoded"),
+        };
+        let mut stream = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(err) = std::io::Write::write_all(&mut *stream, &bytes) {
+            // After half a frame nothing that follows can be read; the reading side ends too.
+            tracing::debug!(%err, "the client does not read");
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    fn respond(&self, response: Response) {
+        let id = response.id;
+        let frame = Frame::Response(response);
+        match wire::encode(&frame) {
+            Err(wire::WireError::TooLarge { n_bytes }) => {
+                let message = format!("the answer has {n_bytes} bytes; ask for fewer results");
+                let error = ApiError { code: ErrorCode::BadRequest, message };
+                let result = Err(error);
+                self.send(&Frame::Response(Response { id, freshness: None, result }));
+            }
+            _ => self.send(&frame),
+        }
+    }
+}
+
+/// Serves one client until it leaves or the service ends.
+pub(crate) fn serve(service: &Arc<Service>, stream: UnixStream) {
+    let outgoing = match stream.try_clone().and_then(|s| {
+        s.set_write_timeout(Some(WRITE_TIMEOUT))?;
+        Ok(s)
+    }) {
+        Ok(stream) => Outgoing(Arc::new(Mutex::new(stream))),
+        Err(err) => return tracing::warn!(%err, "cannot serve a client"),
+    };
+    let session = service.session();
+    let mut reader = std::io::BufReader::new(stream);
+    loop {
+        let request = match wire::read(&mut reader) {
+            Ok(Frame::Request(request)) => request,
+            Ok(_) => continue,
+            Err(wire::WireError::Closed) => break,
+            Err(err) => {
+                tracing::debug!(%err, "ended a connection");
+                break;
+            }
+        };
+        let is_shutdown = matches!(request.method, Method::Shutdown);
+        if is_in_order(&request.method) {
+            let running = session.begin(&request);
+            outgoing.respond(service.handle(&running, request, &|_| {}));
+        } else if session.n_running() >= MAX_RUNNING {
+            let message =
+                format!("{MAX_RUNNING} requests of this client are open; wait for answers");
+            let result = Err(ApiError { code: ErrorCode::Unavailable, message });
+            outgoing.respond(Response { id: request.id, freshness: None, result });
+        } else {
+            let running = session.begin(&request);
+            let (handler, outgoing) = (Arc::clone(service), outgoing.clone());
+            service.spawn(is_long(&request.method), move || {
+                let events = |event: Event| outgoing.send(&Frame::Event(event));
+                let response = handler.handle(&running, request, &events);
+                drop(running);
+                outgoing.respond(response);
+            });
+        }
+        if is_shutdown {
+            break;
+        }
+    }
+    session.cancel_all();
+}
+
+/// Cheap, and later requests of the client count on it having happened.
+fn is_in_order(method: &Method) -> bool {
+    matches!(
+        method,
+        Method::Edited { .. }
+            | Method::Closed { .. }
+            | Method::Touched { .. }
+            | Method::Accepted { .. }
+            | Method::Cancel { .. }
+            | Method::Shutdown
+    )
+}
+
+/// Waits for indexing or for the model, and must not keep short questions waiting.
+fn is_long(method: &Method) -> bool {
+    matches!(method, Method::Open { .. } | Method::Sync | Method::Reindex | Method::Complete { .. })
+}

@@ -1,0 +1,134 @@
+//! One client: its running requests, so that they can be cancelled and superseded.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use fovea_api::{Method, Request};
+use fovea_indexer::Cancel;
+
+use super::Service;
+
+/// A connected client.
+pub struct Session {
+    service: Arc<Service>,
+    id: u64,
+    running: Mutex<HashMap<u64, Arc<AtomicBool>>>,
+    /// The newest completion of each document.
+    newest: Mutex<HashMap<(Option<PathBuf>, String), u64>>,
+}
+
+/// One request between its arrival and its answer.
+pub struct Running {
+    session: Arc<Session>,
+    id: u64,
+    stop: Arc<AtomicBool>,
+    deadline: Option<Instant>,
+}
+
+impl Session {
+    pub(super) fn new(service: Arc<Service>, id: u64) -> Arc<Self> {
+        Arc::new(Self { service, id, running: Mutex::default(), newest: Mutex::default() })
+    }
+
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    #[must_use]
+    pub fn service(&self) -> &Arc<Service> {
+        &self.service
+    }
+
+    /// Registers a request, in the order of arrival: later requests can cancel it from now on, and a
+    /// completion supersedes the one before it for the same document.
+    #[must_use]
+    pub fn begin(self: &Arc<Self>, request: &Request) -> Running {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut running = lock(&self.running);
+        if let Method::Complete { at, .. } = &request.method {
+            let document = (request.root.clone(), at.path.clone());
+            if let Some(older) = lock(&self.newest).insert(document, request.id)
+                && let Some(stop) = running.get(&older)
+            {
+                stop.store(true, Ordering::Relaxed);
+            }
+        }
+        running.insert(request.id, Arc::clone(&stop));
+        let deadline = request.deadline_ms.map(|ms| Instant::now() + Duration::from_millis(ms));
+        Running { session: Arc::clone(self), id: request.id, stop, deadline }
+    }
+
+    /// Stops a running request; one that is done or unknown is left alone.
+    pub fn cancel(&self, id: u64) {
+        if let Some(stop) = lock(&self.running).get(&id) {
+            stop.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Stops everything, because the client is gone.
+    pub fn cancel_all(&self) {
+        for stop in lock(&self.running).values() {
+            stop.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Requests not answered yet.
+    #[must_use]
+    pub fn n_running(&self) -> usize {
+        lock(&self.running).len()
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.service.end_session(self.id);
+    }
+}
+
+impl Running {
+    #[must_use]
+    pub fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    /// True if the client does not want the answer any more.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// When the answer stops being of use.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Stops at the deadline too.
+    #[must_use]
+    pub fn cancel(&self) -> Cancel {
+        let (stop, deadline) = (Arc::clone(&self.stop), self.deadline);
+        Cancel::when(move || {
+            stop.load(Ordering::Relaxed) || deadline.is_some_and(|at| Instant::now() >= at)
+        })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        lock(&self.session.running).remove(&self.id);
+        lock(&self.session.newest).retain(|_, id| *id != self.id);
+    }
+}
+
+/// A panic of another thread leaves nothing half-done behind these locks.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
