@@ -20,6 +20,10 @@ pub struct FileFacts {
     pub symbols: Vec<SymbolFacts>,
     /// References (and definitions' own names) ordered by range start.
     pub occurrences: Vec<OccurrenceFacts>,
+    /// The distinct names of the occurrences and aliases; `OccurrenceFacts::name` points here.
+    pub names: Vec<Box<str>>,
+    /// Imports that rename, as `(new name, old name)` into `names`.
+    pub aliases: Vec<(u32, u32)>,
     /// Contiguous, non-overlapping, in order, together the whole file.
     pub chunks: Vec<ChunkFacts>,
     /// Syntax errors found; facts of broken code are best effort.
@@ -39,6 +43,32 @@ pub enum ResolverFacts {
     None,
     Rust(Box<crate::graph::rust::RustFacts>),
     Python(Box<crate::graph::python::PythonFacts>),
+    /// A `Cargo.toml`, which the Rust resolver reads crates from.
+    CargoManifest(Box<crate::graph::rust::manifest::CargoManifest>),
+}
+
+impl FileFacts {
+    /// The name at an occurrence.
+    #[must_use]
+    pub fn name_of(&self, occurrence: &OccurrenceFacts) -> &str {
+        self.names.get(occurrence.name as usize).map_or("", |name| name)
+    }
+
+    /// The occurrence at or just before `offset`: a cursor behind a name still means it.
+    #[must_use]
+    pub fn occurrence_at(&self, offset: u32) -> Option<usize> {
+        let behind = self.occurrences.partition_point(|o| o.range.start <= offset);
+        self.occurrences[..behind]
+            .last()
+            .is_some_and(|o| o.range.touches(offset))
+            .then(|| behind - 1)
+    }
+
+    /// The symbol whose name stands at `range`.
+    #[must_use]
+    pub fn symbol_named_at(&self, range: ByteRange) -> Option<u32> {
+        self.symbols.iter().position(|s| s.name_range == range).map(|index| index as u32)
+    }
 }
 
 /// One definition.
@@ -133,6 +163,8 @@ pub struct OccurrenceFacts {
     pub role: Role,
     /// The symbol that encloses it, if any: the caller, for a call.
     pub enclosing: Option<u32>,
+    /// Index into [`FileFacts::names`].
+    pub name: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

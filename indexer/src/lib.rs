@@ -18,6 +18,7 @@ pub mod facts;
 pub mod graph;
 pub mod ids;
 pub mod language;
+pub mod parse;
 pub mod rank;
 pub mod snapshot;
 pub mod text;
@@ -27,6 +28,7 @@ pub mod writer;
 
 pub use cancel::Cancel;
 pub use facts::FileFacts;
+pub use graph::Graph;
 pub use ids::{ChunkId, ContentHash, FileId, Generation, SymbolId};
 pub use language::Language;
 pub use snapshot::Snapshot;

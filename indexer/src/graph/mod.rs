@@ -7,8 +7,17 @@
 //!
 //! [`rust`] and [`python`] own their language's rules; other languages get `name-only` edges.
 
+mod names;
 pub mod python;
+mod queries;
+pub(crate) mod resolver;
 pub mod rust;
+mod store;
+#[cfg(test)]
+pub(crate) mod tests;
+mod walk;
+
+pub use store::Graph;
 
 use serde::{Deserialize, Serialize};
 

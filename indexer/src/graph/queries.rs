@@ -1,0 +1,283 @@
+//! Queries over single symbols: definition, references, calls, relatives. Everything is resolved
+//! when asked; a query about a symbol looks only at occurrences of its names.
+
+use rustc_hash::FxHashSet;
+
+use super::{
+    Candidate, Certainty, Edge, EdgeKind, FilePosition, FileRange, Graph, Hierarchy, Offer, Offers,
+    Reference, Resolution, names, resolver,
+};
+use crate::{
+    Cancel, FileId, SymbolId,
+    facts::{Role, SymbolKind},
+};
+
+impl Graph {
+    /// What the name at `at` means; empty if there is none.
+    #[must_use]
+    pub fn resolve(&self, at: FilePosition) -> Resolution {
+        self.facts(at.file)
+            .and_then(|facts| facts.occurrence_at(at.offset))
+            .map(|occurrence| self.resolve_occurrence(at.file, occurrence))
+            .unwrap_or_default()
+    }
+
+    /// What the `occurrence`-th occurrence of `file` means.
+    #[must_use]
+    pub fn resolve_occurrence(&self, file: FileId, occurrence: usize) -> Resolution {
+        let Some(facts) = self.facts(file) else { return Resolution::default() };
+        let Some(found) = facts.occurrences.get(occurrence) else { return Resolution::default() };
+        let at = Some(FileRange { file, range: found.range });
+        if found.role == Role::Definition
+            && let Some(index) = facts.symbol_named_at(found.range)
+        {
+            let symbol = SymbolId { file, index };
+            let candidates = vec![Candidate { symbol, certainty: Certainty::Exact }];
+            return Resolution { at, candidates, external: None };
+        }
+        let resolution =
+            resolver::of(facts.language).resolve(self, file, occurrence).unwrap_or_else(|| {
+                let candidates = names::candidates(self, file, occurrence);
+                Resolution { at: None, candidates, external: None }
+            });
+        Resolution { at, ..resolution }
+    }
+
+    /// The occurrences that mean `symbol`, its definition excluded, ordered by file and offset.
+    #[must_use]
+    pub fn references(&self, symbol: SymbolId, cancel: &Cancel) -> Vec<Reference> {
+        let Some(facts) = self.symbol(symbol) else { return Vec::new() };
+        let is_local = matches!(facts.kind, SymbolKind::Parameter | SymbolKind::TypeParameter)
+            || facts.kind == SymbolKind::Variable && facts.parent.is_some();
+        let mut references = Vec::new();
+        for name in self.names_of(&facts.name) {
+            for file in self.files_mentioning(&name) {
+                if cancel.is_cancelled() {
+                    break;
+                }
+                if !is_local || file == symbol.file {
+                    self.references_in(file, &name, symbol, &mut references);
+                }
+            }
+        }
+        references.sort_unstable_by_key(|reference| (reference.at.file, reference.at.range));
+        references
+    }
+
+    fn references_in(&self, file: FileId, name: &str, symbol: SymbolId, into: &mut Vec<Reference>) {
+        let Some(facts) = self.facts(file) else { return };
+        let Some(name) = facts.names.iter().position(|other| **other == *name) else { return };
+        for (index, occurrence) in facts.occurrences.iter().enumerate() {
+            if occurrence.name as usize != name || occurrence.role == Role::Definition {
+                continue;
+            }
+            let resolution = self.resolve_occurrence(file, index);
+            if let Some(certainty) = means(&resolution, symbol) {
+                into.push(Reference {
+                    at: FileRange { file, range: occurrence.range },
+                    role: occurrence.role,
+                    certainty,
+                    enclosing: occurrence.enclosing.map(|index| SymbolId { file, index }),
+                });
+            }
+        }
+    }
+
+    /// Who calls `symbol`: one edge a call.
+    #[must_use]
+    pub fn callers(&self, symbol: SymbolId, cancel: &Cancel) -> Vec<Edge> {
+        self.references(symbol, cancel)
+            .into_iter()
+            .filter(|reference| reference.role == Role::Call)
+            .filter_map(|reference| {
+                Some(Edge {
+                    kind: EdgeKind::Calls,
+                    from: self.item_around(reference.enclosing?)?,
+                    to: symbol,
+                    certainty: reference.certainty,
+                    at: Some(reference.at),
+                })
+            })
+            .collect()
+    }
+
+    /// What `symbol` calls, in document order: one edge a call that stays in the project.
+    #[must_use]
+    pub fn callees(&self, symbol: SymbolId, cancel: &Cancel) -> Vec<Edge> {
+        self.uses(symbol, |role| role == Role::Call, usize::MAX, cancel)
+    }
+
+    /// The occurrences inside `symbol` whose role `wanted` accepts, resolved: at most `limit`.
+    pub(crate) fn uses(
+        &self,
+        symbol: SymbolId,
+        wanted: impl Fn(Role) -> bool,
+        limit: usize,
+        cancel: &Cancel,
+    ) -> Vec<Edge> {
+        let (Some(facts), Some(item)) = (self.facts(symbol.file), self.symbol(symbol)) else {
+            return Vec::new();
+        };
+        let item = item.enclosing_range;
+        let first = facts.occurrences.partition_point(|o| o.range.start < item.start);
+        let mut edges = Vec::new();
+        for (index, occurrence) in facts.occurrences.iter().enumerate().skip(first) {
+            if occurrence.range.start >= item.end || edges.len() >= limit || cancel.is_cancelled() {
+                break;
+            }
+            if occurrence.role == Role::Definition || !wanted(occurrence.role) {
+                continue;
+            }
+            let resolution = self.resolve_occurrence(symbol.file, index);
+            let Some(candidate) = resolution.candidates.first() else { continue };
+            edges.push(Edge {
+                kind: edge_kind(occurrence.role),
+                from: symbol,
+                to: candidate.symbol,
+                certainty: candidate.certainty,
+                at: resolution.at,
+            });
+        }
+        edges
+    }
+
+    /// Subclasses of a class, implementors of a trait, overriding definitions of a method.
+    #[must_use]
+    pub fn implementations(&self, symbol: SymbolId, cancel: &Cancel) -> Vec<Candidate> {
+        let Some(facts) = self.symbol(symbol) else { return Vec::new() };
+        if matches!(facts.kind, SymbolKind::Method | SymbolKind::Property | SymbolKind::Function) {
+            return self.overrides(symbol, cancel);
+        }
+        let mut found = Vec::new();
+        let mut seen = FxHashSet::default();
+        for reference in self.references(symbol, cancel) {
+            let Some(user) = reference.enclosing else { continue };
+            let Some(user_facts) = self.symbol(user) else { continue };
+            let is_type = matches!(
+                user_facts.kind,
+                SymbolKind::Class | SymbolKind::Impl | SymbolKind::Trait | SymbolKind::Interface
+            );
+            if !is_type || !seen.insert(user) {
+                continue;
+            }
+            let rules =
+                resolver::of(self.facts(user.file).map_or(crate::Language::Text, |f| f.language));
+            let Some(via) = rules.supers(self, user).into_iter().find(|c| c.symbol == symbol)
+            else {
+                continue;
+            };
+            found.push(Candidate { symbol: user, certainty: via.certainty });
+        }
+        found
+    }
+
+    /// Methods that override the method `symbol`.
+    fn overrides(&self, symbol: SymbolId, cancel: &Cancel) -> Vec<Candidate> {
+        let Some(facts) = self.symbol(symbol) else { return Vec::new() };
+        let language = self.facts(symbol.file).map_or(crate::Language::Text, |f| f.language);
+        let rules = resolver::of(language);
+        let mut found = Vec::new();
+        for other in self.symbols_named(&facts.name) {
+            if cancel.is_cancelled() {
+                break;
+            }
+            if other == symbol || self.symbol(other).is_none_or(|other| other.kind != facts.kind) {
+                continue;
+            }
+            // A chain of overrides leads up step by step; each step is bounded by its length.
+            let mut above = other;
+            for _ in 0..16 {
+                let supers = rules.supers(self, above);
+                if let Some(via) = supers.iter().find(|c| c.symbol == symbol) {
+                    found.push(Candidate { symbol: other, certainty: via.certainty });
+                    break;
+                }
+                match supers.first() {
+                    Some(next) if next.symbol != above => above = next.symbol,
+                    _ => break,
+                }
+            }
+        }
+        found
+    }
+
+    /// Bases and derived definitions of a type or method.
+    #[must_use]
+    pub fn hierarchy(&self, symbol: SymbolId, cancel: &Cancel) -> Hierarchy {
+        let Some(rules) = self.rules(symbol) else { return Hierarchy::default() };
+        Hierarchy { supers: rules.supers(self, symbol), subs: self.implementations(symbol, cancel) }
+    }
+
+    /// What can stand at `offset` of `text`, the buffer of `file` as it is now: members of the
+    /// receiver, or names in scope. The text may be incomplete code.
+    #[must_use]
+    pub fn offers(&self, file: FileId, offset: u32, text: &str) -> Offers {
+        match self.facts(file) {
+            Some(facts) => resolver::of(facts.language).offers(self, file, offset, text),
+            None => {
+                Offers { partial: names::partial_identifier(text, offset), ..Offers::default() }
+            }
+        }
+    }
+
+    /// What `file` imports and defines at top level, by the name it has there.
+    #[must_use]
+    pub fn in_scope(&self, file: FileId) -> Vec<(String, Candidate)> {
+        self.facts(file)
+            .map(|facts| resolver::of(facts.language).in_scope(self, file))
+            .unwrap_or_default()
+    }
+
+    /// Type of a field or variable, result type of a function; best first.
+    #[must_use]
+    pub fn type_of(&self, symbol: SymbolId) -> Vec<Candidate> {
+        self.rules(symbol).map(|rules| rules.type_of(self, symbol)).unwrap_or_default()
+    }
+
+    /// Members of a class, struct, enum, trait or module; inherited ones have a larger distance.
+    #[must_use]
+    pub fn members(&self, symbol: SymbolId) -> Vec<Offer> {
+        self.rules(symbol).map(|rules| rules.members(self, symbol)).unwrap_or_default()
+    }
+
+    pub(crate) fn rules(&self, symbol: SymbolId) -> Option<&'static dyn resolver::Resolver> {
+        self.symbol(symbol)?;
+        Some(resolver::of(self.facts(symbol.file)?.language))
+    }
+
+    /// `symbol`, or the nearest item around it that is no local name.
+    pub(crate) fn item_around(&self, symbol: SymbolId) -> Option<SymbolId> {
+        let facts = self.facts(symbol.file)?;
+        let mut index = symbol.index;
+        loop {
+            let symbol_facts = facts.symbols.get(index as usize)?;
+            let is_local = matches!(
+                symbol_facts.kind,
+                SymbolKind::Parameter | SymbolKind::TypeParameter | SymbolKind::Variable
+            );
+            match symbol_facts.parent {
+                Some(parent) if is_local => index = parent,
+                _ => return Some(SymbolId { file: symbol.file, index }),
+            }
+        }
+    }
+}
+
+/// The certainty with which `resolution` means `symbol`: it is the best candidate, or as sure as
+/// the best and more than a matching name.
+fn means(resolution: &Resolution, symbol: SymbolId) -> Option<Certainty> {
+    let best = resolution.candidates.first()?;
+    let found = resolution.candidates.iter().find(|candidate| candidate.symbol == symbol)?;
+    let is_meant = best.symbol == symbol
+        || found.certainty == best.certainty && found.certainty > Certainty::NameOnly;
+    is_meant.then_some(found.certainty)
+}
+
+fn edge_kind(role: Role) -> EdgeKind {
+    match role {
+        Role::Call => EdgeKind::Calls,
+        Role::Import => EdgeKind::Imports,
+        Role::Type => EdgeKind::TypeOf,
+        Role::Reference | Role::Write | Role::Definition => EdgeKind::References,
+    }
+}
