@@ -5,7 +5,7 @@
 //! patterns may match one name: a definition wins, then the earliest pattern in the file. Comments directly above an item
 //! are its documentation.
 
-use std::sync::OnceLock;
+use std::{cmp::Reverse, sync::OnceLock};
 
 use rustc_hash::FxHashMap;
 use streaming_iterator::StreamingIterator;
@@ -37,14 +37,14 @@ pub(crate) fn grammar(language: Language) -> Option<tree_sitter::Language> {
     })
 }
 
-/// The query texts of a language; later texts add to earlier ones.
+/// The query texts of a language; patterns of earlier texts win.
 fn source(language: Language) -> &'static [&'static str] {
     match language {
         Language::JavaScript => &[include_str!("../../queries/javascript/tags.scm")],
         Language::TypeScript => &[include_str!("../../queries/typescript/tags.scm")],
         Language::Tsx => &[
-            include_str!("../../queries/typescript/tags.scm"),
             include_str!("../../queries/tsx/tags.scm"),
+            include_str!("../../queries/typescript/tags.scm"),
         ],
         Language::Go => &[include_str!("../../queries/go/tags.scm")],
         Language::C => &[include_str!("../../queries/c/tags.scm")],
@@ -129,6 +129,7 @@ struct Definition<'tree> {
     kind: SymbolKind,
     name: ByteRange,
     item: Node<'tree>,
+    pattern: usize,
 }
 
 pub(crate) fn extract(language: Language, text: &str, tree: &Tree) -> Extracted {
@@ -158,11 +159,11 @@ pub(crate) fn extract(language: Language, text: &str, tree: &Tree) -> Extracted 
             }
         }
         if let (Some(name), Some((kind, item))) = (name, item) {
-            definitions.push(Definition { kind, name, item });
+            definitions.push(Definition { kind, name, item, pattern: found.pattern_index });
         }
     }
     // Outer items first; of two readings of one name the first in the query file wins.
-    definitions.sort_by_key(|d| (d.item.start_byte(), std::cmp::Reverse(d.item.end_byte())));
+    definitions.sort_by_key(|d| (d.item.start_byte(), Reverse(d.item.end_byte()), d.pattern));
     let mut seen: FxHashMap<ByteRange, ()> = FxHashMap::default();
     definitions.retain(|definition| seen.insert(definition.name, ()).is_none());
 
