@@ -1,1 +1,108 @@
-//! Skeleton.
+//! The LSP server: converts what an editor sends, forwards it to the daemon, converts the answers
+//! back. It decides nothing about ranking, and it holds nothing but the open documents.
+//!
+//! In reading order: [`Connect`] (how the daemon is reached, given by the caller), `session` (what
+//! the client told us at `initialize`), `documents` (open texts, edits in any position encoding),
+//! `outbox` (one thread that sends everything to the daemon in order, connects again and replays
+//! the open documents when the daemon was restarted), `server` (the method table), then one small
+//! file per method in `requests` and `notifications`. Our own methods are in `ext` and described in
+//! `docs/lsp-extensions.md`.
+//!
+//! Two rules hold everywhere. A handler records what it was told before its first `await`, because
+//! the next message may run there. And no handler waits on the daemon itself: waiting is done on
+//! blocking threads, so that `$/cancelRequest` and the next keystroke are never held up.
+
+mod convert;
+mod documents;
+mod ext;
+mod notifications;
+mod outbox;
+mod requests;
+mod server;
+mod session;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use fovea_api::{Event, client::Client};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tower_lsp_server::{LspService, Server};
+
+/// Requests handled at the same time. With fewer, a `$/cancelRequest` waits behind the very
+/// requests it is meant to cancel.
+const MAX_CONCURRENT_REQUESTS: usize = 128;
+
+/// How to reach the daemon. Called again whenever the connection was lost.
+pub trait Connect: Send + 'static {
+    /// Connects, starting the daemon if it is not there; may block for as long as that takes.
+    ///
+    /// `events` is called on any thread for each event of the daemon.
+    ///
+    /// # Errors
+    /// What to show the user when there is no daemon to talk to.
+    fn connect(&self, events: Events) -> io::Result<Client>;
+}
+
+/// Root of the project a file belongs to, `None` if the file belongs to none.
+pub type ProjectOf = fn(&Path) -> Option<PathBuf>;
+
+/// Takes the daemon's events.
+pub type Events = Box<dyn Fn(Event) + Send + 'static>;
+
+impl<F> Connect for F
+where
+    F: Fn(Events) -> io::Result<Client> + Send + 'static,
+{
+    fn connect(&self, events: Events) -> io::Result<Client> {
+        self(events)
+    }
+}
+
+/// Serves one editor over `input` and `output` until it says `exit` or closes the input.
+///
+/// `project_of` finds the root of a file that lies in none of the editor's workspace folders.
+pub async fn serve(
+    input: impl AsyncRead + Unpin,
+    output: impl AsyncWrite,
+    connect: impl Connect,
+    project_of: ProjectOf,
+) {
+    let (service, socket) = service(connect, project_of);
+    Server::new(input, output, socket)
+        .concurrency_level(MAX_CONCURRENT_REQUESTS)
+        .serve(service)
+        .await;
+}
+
+/// Serves one editor over standard input and output. Standard output carries frames and nothing
+/// else: the process must log to standard error or a file.
+///
+/// # Errors
+/// If the runtime cannot start its threads.
+pub fn serve_stdio(connect: impl Connect, project_of: ProjectOf) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(MAX_CONCURRENT_REQUESTS + 16)
+        .thread_name("fovea-lsp")
+        .enable_all()
+        .build()?;
+    runtime.block_on(serve(tokio::io::stdin(), tokio::io::stdout(), connect, project_of));
+    // A read of standard input cannot be interrupted, and an editor may keep it open after `exit`.
+    runtime.shutdown_background();
+    Ok(())
+}
+
+fn service(
+    connect: impl Connect,
+    project_of: ProjectOf,
+) -> (LspService<server::FoveaServer>, tower_lsp_server::ClientSocket) {
+    LspService::build(|client| server::FoveaServer::new(client, connect, project_of))
+        .custom_method("textDocument/inlineCompletion", server::FoveaServer::inline_completion)
+        .custom_method(ext::STATUS, server::FoveaServer::status)
+        .custom_method(ext::EXPLAIN, server::FoveaServer::explain)
+        .custom_method(ext::SEARCH, server::FoveaServer::search)
+        .custom_method(ext::ACCEPTED, server::FoveaServer::accepted)
+        .finish()
+}

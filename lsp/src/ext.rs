@@ -1,0 +1,158 @@
+//! Our own methods; `docs/lsp-extensions.md` describes them for authors of clients.
+
+use std::{path::PathBuf, sync::Arc};
+
+use fovea_api::{Answer, DaemonStatus, Method, PlanView, SearchHit, WorkspaceStatus};
+use serde::{Deserialize, Serialize};
+use tower_lsp_server::{
+    jsonrpc::{Error, Result},
+    ls_types::{
+        ExecuteCommandParams, LSPAny, Location, TextDocumentIdentifier, TextDocumentPositionParams,
+    },
+};
+
+use crate::{
+    convert::from_proto,
+    outbox::CallError,
+    server::{FoveaServer, Shared, internal},
+};
+
+pub(crate) const STATUS: &str = "fovea/status";
+pub(crate) const EXPLAIN: &str = "fovea/explain";
+pub(crate) const SEARCH: &str = "fovea/search";
+pub(crate) const ACCEPTED: &str = "fovea/accepted";
+/// Command that editors run after an inline completion was accepted; argument: the suggestion's id.
+pub(crate) const ACCEPTED_COMMAND: &str = "fovea.accepted";
+
+const DEFAULT_SEARCH_LIMIT: usize = 50;
+
+/// Result of `fovea/status`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StatusResult {
+    /// `null` if there is no daemon; `error` then says why.
+    daemon: Option<DaemonStatus>,
+    workspaces: Vec<WorkspaceStatus>,
+    error: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SearchParams {
+    query: String,
+    limit: Option<usize>,
+    /// Searches the root of this document only; else every root.
+    text_document: Option<TextDocumentIdentifier>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SearchResult {
+    query_kind: String,
+    hits: Vec<LocatedHit>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LocatedHit {
+    /// Where it is, in the client's own columns.
+    place: Location,
+    hit: SearchHit,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct AcceptedParams {
+    suggestion: u64,
+}
+
+impl FoveaServer {
+    pub(crate) async fn status(&self) -> Result<StatusResult> {
+        let mut status = StatusResult { daemon: None, workspaces: Vec::new(), error: None };
+        let roots = self.shared.session().roots();
+        let roots: Vec<Option<PathBuf>> =
+            if roots.is_empty() { vec![None] } else { roots.into_iter().map(Some).collect() };
+        for root in roots {
+            match self.shared.outbox.call(root, Some(5_000), Method::Status).await {
+                Ok(Answer::Status { daemon, workspace }) => {
+                    status.daemon = Some(daemon);
+                    status.workspaces.extend(workspace);
+                }
+                Ok(_) => return Err(Error::internal_error()),
+                Err(CallError::Api(err)) => status.error = Some(err.message),
+                Err(CallError::Unreachable(why)) => status.error = Some(why),
+                Err(CallError::Lost) => {
+                    status.error = Some("the connection to the daemon was lost".to_owned());
+                }
+            }
+        }
+        Ok(status)
+    }
+
+    /// The attention plan at a cursor.
+    pub(crate) async fn explain(
+        &self,
+        params: TextDocumentPositionParams,
+    ) -> Result<Option<PlanView>> {
+        let session = self.shared.session();
+        let Some((root, path)) = session.locate(&params.text_document.uri) else {
+            return Ok(None);
+        };
+        let options = session.options();
+        let method = Method::Context {
+            at: from_proto::at(path, params.position, session.encoding),
+            preset: options.preset,
+            budget_tokens: options.budget_tokens,
+        };
+        match self.shared.ask(root, method).await? {
+            Some(Answer::Plan(plan)) => Ok(Some(plan)),
+            _ => Ok(None),
+        }
+    }
+
+    pub(crate) async fn search(&self, params: SearchParams) -> Result<SearchResult> {
+        let session = self.shared.session();
+        let roots = match &params.text_document {
+            Some(document) => {
+                session.locate(&document.uri).into_iter().map(|(root, _)| root).collect()
+            }
+            None => session.roots(),
+        };
+        let limit = params.limit.unwrap_or(DEFAULT_SEARCH_LIMIT);
+        let mut result = SearchResult { query_kind: String::new(), hits: Vec::new() };
+        for root in roots {
+            let method = Method::Search { query: params.query.clone(), limit, near: None };
+            if let Some(Answer::Search(view)) = self.shared.ask(root.clone(), method).await? {
+                result.query_kind = view.query_kind;
+                let hits = self.shared.convert(root, move |places| {
+                    let located = view.hits.into_iter().filter_map(|hit| {
+                        Some(LocatedHit { place: places.location(&hit.location)?, hit })
+                    });
+                    located.collect::<Vec<_>>()
+                });
+                result.hits.extend(hits.await?);
+            }
+        }
+        // Several roots: best first over all of them.
+        result.hits.sort_by(|a, b| b.hit.score.total_cmp(&a.hit.score));
+        result.hits.truncate(limit);
+        Ok(result)
+    }
+
+    pub(crate) async fn accepted(&self, params: AcceptedParams) {
+        self.shared.outbox.tell(None, Method::Accepted { suggestion: params.suggestion });
+    }
+}
+
+pub(crate) fn execute_command(
+    shared: &Arc<Shared>,
+    params: ExecuteCommandParams,
+) -> Result<Option<LSPAny>> {
+    if params.command != ACCEPTED_COMMAND {
+        return Err(internal(format!("unknown command `{}`", params.command)));
+    }
+    let Some(suggestion) = params.arguments.first().and_then(serde_json::Value::as_u64) else {
+        return Err(Error::invalid_params("the suggestion's id is missing"));
+    };
+    shared.outbox.tell(None, Method::Accepted { suggestion });
+    Ok(None)
+}

@@ -1,0 +1,280 @@
+//! `textDocument/inlineCompletion`: ghost text.
+//!
+//! Per document only the newest request is worth an answer: an older one is answered with
+//! `ContentModified` at once and cancelled at the daemon (Neovim never cancels by itself). While the
+//! user types along a suggestion, what is left of it is answered without asking the daemon, so that
+//! the ghost text neither flickers nor changes under the cursor.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use fovea_api::{Answer, Method, Suggestion};
+use tokio::sync::oneshot;
+use tower_lsp_server::{
+    jsonrpc::{Error, Result},
+    ls_types::{
+        Command, InlineCompletionItem, InlineCompletionList, InlineCompletionParams,
+        InlineCompletionResponse, InlineCompletionTriggerKind, Position, Range,
+    },
+};
+
+use crate::{
+    convert::from_proto,
+    documents::{self, Document},
+    ext,
+    server::Shared,
+};
+
+/// A suggestion the user did not ask for is of no use after this.
+const AUTOMATIC_DEADLINE_MS: u64 = 2_500;
+/// One that was asked for by a key.
+const INVOKED_DEADLINE_MS: u64 = 10_000;
+
+/// Keystrokes closer together than this are typing in flow: the next one will supersede this
+/// request, so it first waits a part of the usual gap.
+const FLOW_GAP: Duration = Duration::from_millis(160);
+const MAX_DEBOUNCE: Duration = Duration::from_millis(40);
+
+/// What a document remembers of its inline completions.
+#[derive(Default)]
+pub(crate) struct InlineState {
+    /// Number of the newest request.
+    newest: u64,
+    /// Tells the request before that it is superseded, when dropped.
+    running: Option<oneshot::Sender<()>>,
+    shown: Option<Shown>,
+    last_keystroke: Option<Instant>,
+    gap: Option<Duration>,
+}
+
+/// The last suggestion, and the text it was made for.
+struct Shown {
+    text: Arc<str>,
+    offset: usize,
+    suggestion: Suggestion,
+}
+
+impl InlineState {
+    pub(crate) fn keystroke(&mut self) {
+        let now = Instant::now();
+        self.gap = self.last_keystroke.map(|last| now.duration_since(last));
+        self.last_keystroke = Some(now);
+    }
+
+    /// Supersedes the request before. The receiver wakes when the next one comes.
+    fn begin(&mut self) -> (u64, oneshot::Receiver<()>) {
+        let (running, superseded) = oneshot::channel();
+        self.running = Some(running);
+        self.newest += 1;
+        (self.newest, superseded)
+    }
+
+    fn debounce(&self) -> Duration {
+        self.gap
+            .filter(|gap| *gap < FLOW_GAP)
+            .map_or(Duration::ZERO, |gap| (gap / 3).min(MAX_DEBOUNCE))
+    }
+
+    fn remaining(&self, text: &str, offset: usize) -> Option<(u64, String)> {
+        self.shown.as_ref()?.remaining(text, offset)
+    }
+}
+
+impl Shown {
+    /// What is left of the suggestion if `text` differs from the text it was made for only by the
+    /// beginning of the suggestion, typed at its place; `None` if nothing is left.
+    fn remaining(&self, text: &str, offset: usize) -> Option<(u64, String)> {
+        let replace = &self.suggestion.replace;
+        if replace.start_byte != replace.end_byte {
+            return None;
+        }
+        let n_typed = offset.checked_sub(self.offset)?;
+        if text.len() != self.text.len() + n_typed {
+            return None;
+        }
+        let typed = text.get(self.offset..offset)?;
+        let left = self.suggestion.text.strip_prefix(typed)?;
+        let same = text.as_bytes()[..self.offset] == self.text.as_bytes()[..self.offset]
+            && text.as_bytes()[offset..] == self.text.as_bytes()[self.offset..];
+        (same && !left.is_empty()).then(|| (self.suggestion.id, left.to_owned()))
+    }
+}
+
+/// What to do for a request, decided before anything is awaited.
+enum Start {
+    Answer(InlineCompletionItem),
+    Ask {
+        number: u64,
+        superseded: oneshot::Receiver<()>,
+        debounce: Duration,
+        version: i32,
+        text: Arc<str>,
+        offset: usize,
+    },
+}
+
+pub(crate) async fn inline_completion(
+    shared: &Arc<Shared>,
+    params: InlineCompletionParams,
+) -> Result<Option<InlineCompletionResponse>> {
+    let cursor = params.text_document_position;
+    let uri = cursor.text_document.uri;
+    let session = shared.session();
+    let invoked = params.context.trigger_kind == InlineCompletionTriggerKind::INVOKED;
+    let Some((root, path)) = session.locate(&uri) else { return Ok(None) };
+
+    let start = shared.documents.with(&uri, |document| {
+        let offset = documents::offset(&document.text, cursor.position, session.encoding);
+        start(document, cursor.position, offset, invoked)
+    });
+    let (number, superseded, debounce, version, text, offset) = match start {
+        None => return Ok(None),
+        Some(Start::Answer(item)) => return Ok(Some(list(vec![item]))),
+        Some(Start::Ask { number, superseded, debounce, version, text, offset }) => {
+            (number, superseded, debounce, version, text, offset)
+        }
+    };
+
+    let options = session.options();
+    let method = Method::Complete {
+        at: from_proto::at(path, cursor.position, session.encoding),
+        preset: options.preset,
+        budget_tokens: options.budget_tokens,
+        max_tokens: options.max_tokens,
+        with_context: true,
+        multi_line: true,
+        use_model: true,
+    };
+    let deadline_ms = if invoked { INVOKED_DEADLINE_MS } else { AUTOMATIC_DEADLINE_MS };
+    let ask = async {
+        if !debounce.is_zero() {
+            tokio::time::sleep(debounce).await;
+            let current = shared.documents.view(&uri).map(|document| document.version);
+            if current != Some(version) {
+                return Err(Error::content_modified());
+            }
+        }
+        shared.ask_within(root.clone(), deadline_ms, method).await
+    };
+    let answer = tokio::select! {
+        biased;
+        _ = superseded => return Err(Error::content_modified()),
+        answer = ask => answer?,
+    };
+    let Some(Answer::Suggestion(Some(suggestion))) = answer else {
+        return Ok(Some(list(Vec::new())));
+    };
+    if suggestion.text.is_empty() {
+        return Ok(Some(list(Vec::new())));
+    }
+
+    // Keep it even if the user typed on: the next request may find itself typing along.
+    let kept = Shown { text, offset, suggestion: suggestion.clone() };
+    let is_current = shared.documents.with(&uri, |document| {
+        let is_newest = document.inline.newest == number;
+        if is_newest {
+            document.inline.shown = Some(kept);
+        }
+        is_newest && document.version == version
+    });
+    if is_current != Some(true) {
+        return Err(Error::content_modified());
+    }
+    let range = shared.convert(root, {
+        let replace = suggestion.replace.clone();
+        move |places| places.range(&replace)
+    });
+    let item = item(suggestion.id, suggestion.text, single_line(range.await?, cursor.position));
+    Ok(Some(list(vec![item])))
+}
+
+fn start(document: &mut Document, cursor: Position, offset: usize, invoked: bool) -> Start {
+    let (number, superseded) = document.inline.begin();
+    let debounce = if invoked { Duration::ZERO } else { document.inline.debounce() };
+    if !invoked && let Some((id, text)) = document.inline.remaining(&document.text, offset) {
+        return Start::Answer(item(id, text, Range::new(cursor, cursor)));
+    }
+    Start::Ask {
+        number,
+        superseded,
+        debounce,
+        version: document.version,
+        text: Arc::clone(&document.text),
+        offset,
+    }
+}
+
+/// The protocol wants the range on one line.
+fn single_line(range: Range, cursor: Position) -> Range {
+    let fits = range.start.line == cursor.line
+        && range.end.line == cursor.line
+        && range.start <= cursor
+        && cursor <= range.end;
+    if fits { range } else { Range::new(cursor, cursor) }
+}
+
+fn item(id: u64, text: String, range: Range) -> InlineCompletionItem {
+    InlineCompletionItem {
+        insert_text: text,
+        filter_text: None,
+        range: Some(range),
+        command: Some(Command {
+            title: "Suggestion accepted".to_owned(),
+            command: ext::ACCEPTED_COMMAND.to_owned(),
+            arguments: Some(vec![id.into()]),
+        }),
+        insert_text_format: None,
+    }
+}
+
+fn list(items: Vec<InlineCompletionItem>) -> InlineCompletionResponse {
+    InlineCompletionResponse::List(InlineCompletionList { items })
+}
+
+#[cfg(test)]
+mod tests {
+    use fovea_api::{CompletionSource, Location, PlanView, Timings};
+
+    use super::*;
+
+    fn shown(before: &str, after: &str, suggestion: &str) -> Shown {
+        let at = before.len() as u32;
+        Shown {
+            text: format!("{before}{after}").into(),
+            offset: before.len(),
+            suggestion: Suggestion {
+                id: 1,
+                text: suggestion.to_owned(),
+                replace: Location {
+                    path: "a.py".to_owned(),
+                    start_line: 0,
+                    start_column: 0,
+                    end_line: 0,
+                    end_column: 0,
+                    start_byte: at,
+                    end_byte: at,
+                },
+                source: CompletionSource::Model,
+                notice: None,
+                logprob: None,
+                plan: PlanView::default(),
+                timings: Timings::default(),
+            },
+        }
+    }
+
+    #[test]
+    fn typing_along_leaves_the_rest() {
+        let shown = shown("x = ", "\ny\n", "load(é)");
+        let remaining = |text: &str, offset| shown.remaining(text, offset).map(|(_, left)| left);
+        assert_eq!(remaining("x = lo\ny\n", 6).as_deref(), Some("ad(é)"));
+        assert_eq!(remaining("x = load(é\ny\n", 11).as_deref(), Some(")"));
+        // Typed to its end, typed something else, changed elsewhere, deleted.
+        assert_eq!(remaining("x = load(é)\ny\n", 12), None);
+        assert_eq!(remaining("x = la\ny\n", 6), None);
+        assert_eq!(remaining("x = lo\nz\n", 6), None);
+        assert_eq!(remaining("x =\ny\n", 3), None);
+    }
+}
