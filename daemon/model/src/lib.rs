@@ -1,14 +1,21 @@
 //! The on-device model: from a checked GGUF file to text.
 //!
-//! In reading order: [`prompt`] and [`request`] are what callers see, [`error`] what can go wrong.
+//! In reading order: [`gguf`] the gate in front of every model file, [`tokenizer`] text to tokens,
+//! [`family`] the table of special tokens and formats, [`prompt`] and [`request`] are what callers see, [`error`] what can go wrong.
 
 pub mod error;
+pub mod family;
+pub mod gguf;
 pub mod prompt;
 pub mod request;
+pub mod tokenizer;
 
 pub use error::ModelError;
+pub use family::Family;
+pub use gguf::{GgufError, GgufFile};
 pub use prompt::{Piece, Prompt, PromptSegment};
 pub use request::{
     Alternative, BiasScope, Finish, GenerateRequest, Generated, NameBias, Sampling, ScoreRequest,
     Scored, Stop, Timings,
 };
+pub use tokenizer::{Tokenizer, TokenizerError};
