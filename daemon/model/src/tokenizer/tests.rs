@@ -94,7 +94,8 @@ fn learned_merges(text: &str, n_merges: usize) -> (Vec<String>, Vec<String>) {
 }
 
 fn reference_bpe(vocabulary: &[String], merges: &[String]) -> BPE {
-    let vocabulary = vocabulary.iter().zip(0..).map(|(token, id)| (token.clone(), id)).collect();
+    let vocabulary: tokenizers::models::bpe::Vocab =
+        vocabulary.iter().zip(0..).map(|(token, id)| (token.clone(), id)).collect();
     let merges = merges
         .iter()
         .map(|line| {
@@ -102,10 +103,7 @@ fn reference_bpe(vocabulary: &[String], merges: &[String]) -> BPE {
             (left.to_owned(), right.to_owned())
         })
         .collect();
-    BPE::builder()
-        .vocab_and_merges::<tokenizers::models::bpe::Vocab, _>(vocabulary, merges)
-        .build()
-        .unwrap()
+    BPE::builder().vocab_and_merges(vocabulary, merges).build().unwrap()
 }
 
 /// Rust sources: this crate's own, and with `FOVEA_TEST_SOURCES` whatever lies below that folder.
