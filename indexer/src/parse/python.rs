@@ -122,11 +122,12 @@ impl<'t> Walk<'t> {
             facts: PythonFacts {
                 exprs: vec![Expr::Unknown],
                 scopes: vec![module],
+                origins: vec![Origin::Module],
                 ..PythonFacts::default()
             },
             interned: FxHashMap::default(),
             owned: FxHashMap::default(),
-            symbols: Vec::new(),
+            symbols: vec![module_symbol()],
             occurrences: Vec::new(),
             frames: Vec::new(),
             values: Vec::new(),
@@ -214,10 +215,7 @@ impl<'t> Walk<'t> {
             K::Lambda => {
                 frame.inner = self.open(ScopeKind::Lambda, scope, NO_SYMBOL, range);
             }
-            K::ListComprehension
-            | K::SetComprehension
-            | K::DictComprehension
-            | K::Generator => {
+            K::ListComprehension | K::SetComprehension | K::DictComprehension | K::Generator => {
                 frame.inner = self.open(ScopeKind::Comprehension, scope, NO_SYMBOL, range);
             }
             K::Binary | K::Boolean => frame.operator = operator(node),
@@ -352,7 +350,8 @@ impl<'t> Walk<'t> {
 
     fn occurrence(&mut self, range: ByteRange, role: Role, symbol: u32, target: Target) -> u32 {
         let enclosing = (symbol != NO_SYMBOL).then_some(symbol);
-        self.occurrences.push(OccurrenceFacts { range, role, enclosing });
+        // The name is filled in when the file's names are numbered.
+        self.occurrences.push(OccurrenceFacts { range, role, enclosing, name: 0 });
         self.facts.targets.push(target);
         self.occurrences.len() as u32 - 1
     }
@@ -403,6 +402,22 @@ impl<'t> Walk<'t> {
             return None;
         }
         first_sentence(self.text.get(string.byte_range())?)
+    }
+}
+
+/// The file as a module: what an import of it leads to. Its name is the path's affair, so it has
+/// none here; its ranges are empty and stand at the start.
+fn module_symbol() -> SymbolFacts {
+    SymbolFacts {
+        name: String::new(),
+        kind: SymbolKind::Module,
+        name_range: ByteRange::default(),
+        enclosing_range: ByteRange::default(),
+        signature_range: ByteRange::default(),
+        parent: None,
+        doc: None,
+        is_public: true,
+        is_test: false,
     }
 }
 

@@ -34,6 +34,8 @@ const MAX_STEPS: u32 = 6_000;
 pub(crate) struct Eval<'g> {
     pub(crate) graph: &'g Graph,
     pub(crate) project: &'g Project,
+    /// Facts of a buffer, instead of the indexed ones of its file.
+    buffer: Option<(FileId, &'g FileFacts)>,
     depth: Cell<u32>,
     steps: Cell<u32>,
     /// A bound was met: results since are incomplete and not remembered.
@@ -57,7 +59,11 @@ pub(crate) struct Linear {
 #[derive(Clone, Debug)]
 pub(crate) enum Meaning<'g> {
     /// Bound at these places of one scope or class, most relevant first.
-    Bound { file: FileId, bindings: Vec<&'g Binding>, certainty: Certainty },
+    Bound {
+        file: FileId,
+        bindings: Vec<&'g Binding>,
+        certainty: Certainty,
+    },
     Module(FileId),
     Folder(Arc<str>),
     External(Arc<str>),
@@ -68,6 +74,7 @@ impl<'g> Eval<'g> {
         Self {
             graph,
             project: graph.python_project(),
+            buffer: None,
             depth: Cell::new(0),
             steps: Cell::new(0),
             cut: Cell::new(false),
@@ -77,15 +84,30 @@ impl<'g> Eval<'g> {
         }
     }
 
+    /// Like [`Eval::new`], with `facts` in place of the indexed ones of `file`.
+    pub(crate) fn with_buffer(graph: &'g Graph, file: FileId, facts: &'g FileFacts) -> Self {
+        Self { buffer: Some((file, facts)), ..Self::new(graph) }
+    }
+
     pub(crate) fn facts(&self, file: FileId) -> Option<&'g PythonFacts> {
-        match &self.graph.facts(file)?.resolver {
+        match &self.file_facts(file)?.resolver {
             ResolverFacts::Python(facts) => Some(facts),
             _ => None,
         }
     }
 
     pub(crate) fn file_facts(&self, file: FileId) -> Option<&'g FileFacts> {
-        self.graph.facts(file).map(Arc::as_ref)
+        match self.buffer {
+            Some((buffered, facts)) if buffered == file => Some(facts),
+            _ => self.graph.facts(file).map(Arc::as_ref),
+        }
+    }
+
+    /// What the `index`-th parameter of a function is.
+    pub(crate) fn types_of_parameter(&self, file: FileId, function: u32, index: u16) -> Types {
+        self.facts(file)
+            .map(|facts| self.parameter(file, facts, function, index))
+            .unwrap_or_default()
     }
 
     /// Runs `work` unless a bound is met.
@@ -526,13 +548,7 @@ impl<'g> Eval<'g> {
     }
 
     /// The instance an `isinstance` check around `at` says `key` is.
-    fn narrowed(
-        &self,
-        file: FileId,
-        facts: &PythonFacts,
-        key: NameId,
-        at: u32,
-    ) -> Option<Types> {
+    fn narrowed(&self, file: FileId, facts: &PythonFacts, key: NameId, at: u32) -> Option<Types> {
         if facts.narrows.is_empty() {
             return None;
         }
@@ -599,8 +615,9 @@ impl<'g> Eval<'g> {
                     return vec![Type::instance(class)];
                 }
                 // An annotation may name what is defined further down.
-                let found =
-                    self.lookup(file, scope, name, at).or_else(|| self.lookup(file, scope, name, u32::MAX));
+                let found = self
+                    .lookup(file, scope, name, at)
+                    .or_else(|| self.lookup(file, scope, name, u32::MAX));
                 found.map(|meaning| self.named_instances(meaning)).unwrap_or_default()
             }
             Expr::Attr { object, name, .. } => {
@@ -792,9 +809,8 @@ impl<'g> Eval<'g> {
         name: NameId,
     ) -> Types {
         let Some(class) = function.class else { return Types::new() };
-        let Some(symbol) = self
-            .file_facts(file)
-            .and_then(|facts| facts.symbols.get(function.symbol as usize))
+        let Some(symbol) =
+            self.file_facts(file).and_then(|facts| facts.symbols.get(function.symbol as usize))
         else {
             return Types::new();
         };
@@ -925,8 +941,12 @@ impl<'g> Eval<'g> {
                     _ => None,
                 })
                 .collect(),
-            "copy.copy" | "copy.deepcopy" | "dataclasses.replace" | "builtins.id_"
-            | "typing.assert_type" | "functools.wraps_" => argument(0),
+            "copy.copy"
+            | "copy.deepcopy"
+            | "dataclasses.replace"
+            | "builtins.id_"
+            | "typing.assert_type"
+            | "functools.wraps_" => argument(0),
             "functools.partial" => {
                 argument(0).into_iter().filter(|ty| matches!(ty, Type::Function(..))).collect()
             }
@@ -1058,7 +1078,8 @@ impl<'g> Eval<'g> {
         if let Some((file, facts, args)) = call {
             let skip = usize::from(receiver.is_some() && !function.flags.is_static);
             for (index, param) in function.params.iter().enumerate().skip(skip) {
-                let is_same = |ty: &Type| matches!(ty, Type::Variable(_, other, _) if other == name);
+                let is_same =
+                    |ty: &Type| matches!(ty, Type::Variable(_, other, _) if other == name);
                 let annotated = self.instances(id.file, param.annotation);
                 let is_callable = annotated.iter().any(|ty| {
                     matches!(ty, Type::ExternalInstance(path, args)
@@ -1181,7 +1202,9 @@ impl<'g> Eval<'g> {
 
     fn entered(&self, ty: Type, method: &str) -> Types {
         match &ty {
-            Type::ExternalInstance(path, args) if library::last(path).ends_with("ContextManager") => {
+            Type::ExternalInstance(path, args)
+                if library::last(path).ends_with("ContextManager") =>
+            {
                 args.first().cloned().unwrap_or_default()
             }
             Type::Instance(..) => {
@@ -1219,13 +1242,7 @@ impl<'g> Eval<'g> {
         }
     }
 
-    fn subscript(
-        &self,
-        file: FileId,
-        facts: &PythonFacts,
-        object: ExprId,
-        index: ExprId,
-    ) -> Types {
+    fn subscript(&self, file: FileId, facts: &PythonFacts, object: ExprId, index: ExprId) -> Types {
         let mut types = Types::new();
         for object in self.types(file, object) {
             match &object {
@@ -1361,11 +1378,7 @@ impl<'g> Eval<'g> {
     }
 
     /// What `name` means as a member of `object`, with the class it was found in.
-    pub(crate) fn members(
-        &self,
-        object: &Type,
-        name: &str,
-    ) -> Vec<(Meaning<'g>, Option<ClassId>)> {
+    pub(crate) fn members(&self, object: &Type, name: &str) -> Vec<(Meaning<'g>, Option<ClassId>)> {
         match object {
             Type::Module(file) => {
                 self.module_member(*file, name).map(|found| (found, None)).into_iter().collect()
@@ -1397,19 +1410,11 @@ impl<'g> Eval<'g> {
         }
     }
 
-    fn find_member(
-        &self,
-        class: ClassId,
-        name: &str,
-    ) -> Option<(Meaning<'g>, Option<ClassId>)> {
+    fn find_member(&self, class: ClassId, name: &str) -> Option<(Meaning<'g>, Option<ClassId>)> {
         self.find_in(&self.linear(class).classes, name)
     }
 
-    fn find_in(
-        &self,
-        classes: &[ClassId],
-        name: &str,
-    ) -> Option<(Meaning<'g>, Option<ClassId>)> {
+    fn find_in(&self, classes: &[ClassId], name: &str) -> Option<(Meaning<'g>, Option<ClassId>)> {
         classes.iter().find_map(|&class| {
             let bindings = self.own_member(class, name)?;
             let meaning =

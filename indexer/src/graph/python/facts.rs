@@ -91,12 +91,23 @@ pub(crate) enum Target {
 /// Where a symbol's details are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Origin {
+    /// The file itself: always its first symbol.
+    Module,
     Class(u32),
     Function(u32),
-    Variable { scope: ScopeId, name: NameId },
+    Variable {
+        scope: ScopeId,
+        name: NameId,
+    },
     /// Assigned through `self` or `cls`.
-    Attribute { class: u32, name: NameId },
-    Parameter { function: u32, index: u16 },
+    Attribute {
+        class: u32,
+        name: NameId,
+    },
+    Parameter {
+        function: u32,
+        index: u16,
+    },
     TypeParameter,
 }
 
@@ -114,22 +125,45 @@ pub(crate) enum Builtin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Expr {
     Unknown,
-    Name { name: NameId, scope: ScopeId, at: u32 },
-    Attr { object: ExprId, name: NameId, at: u32 },
+    Name {
+        name: NameId,
+        scope: ScopeId,
+        at: u32,
+    },
+    Attr {
+        object: ExprId,
+        name: NameId,
+        at: u32,
+    },
     /// Positional and [`Expr::Keyword`] arguments in order.
-    Call { callee: ExprId, args: ListId },
+    Call {
+        callee: ExprId,
+        args: ListId,
+    },
     /// Arguments without a call: the bases of a class.
     Args(ListId),
-    Keyword { name: NameId, value: ExprId },
-    Subscript { object: ExprId, index: ExprId },
+    Keyword {
+        name: NameId,
+        value: ExprId,
+    },
+    Subscript {
+        object: ExprId,
+        index: ExprId,
+    },
     Literal(Builtin),
     /// A plain string; the range is its content.
-    Text { start: u32, end: u32 },
+    Text {
+        start: u32,
+        end: u32,
+    },
     Tuple(ListId),
     /// A list display or comprehension with these elements.
     List(ListId),
     Set(ListId),
-    Dict { key: ExprId, value: ExprId },
+    Dict {
+        key: ExprId,
+        value: ExprId,
+    },
     /// A generator expression.
     Generator(ExprId),
     /// One of several: `a or b`, `a if c else b`, `A | B`.
@@ -146,7 +180,10 @@ pub(crate) enum Expr {
     /// An exception caught by its class, or by one of a tuple of classes.
     Caught(ExprId),
     /// The `index`-th part of an unpacked value.
-    Item { of: ExprId, index: u16 },
+    Item {
+        of: ExprId,
+        index: u16,
+    },
     /// `*value` in a call or display.
     Splat(ExprId),
     /// An instance of what an annotation names.
@@ -154,9 +191,17 @@ pub(crate) enum Expr {
     Class(u32),
     Function(u32),
     Import(u32),
-    Parameter { function: u32, index: u16 },
-    TypeParameter { name: NameId, bound: ExprId },
-    Lambda { body: ExprId },
+    Parameter {
+        function: u32,
+        index: u16,
+    },
+    TypeParameter {
+        name: NameId,
+        bound: ExprId,
+    },
+    Lambda {
+        body: ExprId,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -59,8 +59,16 @@ pub(crate) fn element(path: &str, args: &[Types]) -> Types {
         }
         "ItemsView" => vec![Type::known("builtins.tuple", args.to_vec())],
         "ValuesView" => args.last().cloned().unwrap_or_default(),
-        "str" | "bytes" | "int" | "float" | "bool" | "Callable" | "Coroutine" | "Awaitable"
-        | "ContextManager" | "AsyncContextManager" => Types::new(),
+        "str"
+        | "bytes"
+        | "int"
+        | "float"
+        | "bool"
+        | "Callable"
+        | "Coroutine"
+        | "Awaitable"
+        | "ContextManager"
+        | "AsyncContextManager" => Types::new(),
         _ => first(args),
     }
 }
@@ -107,6 +115,56 @@ pub(crate) fn attribute(path: &str, args: &[Types], name: &str) -> Types {
         }
         _ => Types::new(),
     }
+}
+
+/// Members of built-in classes: a name alone says nothing about whose it is.
+pub(crate) fn is_common_member(name: &str) -> bool {
+    matches!(
+        name,
+        "append"
+            | "add"
+            | "capitalize"
+            | "clear"
+            | "close"
+            | "copy"
+            | "count"
+            | "decode"
+            | "encode"
+            | "endswith"
+            | "extend"
+            | "find"
+            | "format"
+            | "get"
+            | "index"
+            | "insert"
+            | "items"
+            | "join"
+            | "keys"
+            | "lower"
+            | "lstrip"
+            | "partition"
+            | "pop"
+            | "popitem"
+            | "read"
+            | "readline"
+            | "remove"
+            | "replace"
+            | "reverse"
+            | "rpartition"
+            | "rsplit"
+            | "rstrip"
+            | "setdefault"
+            | "sort"
+            | "split"
+            | "splitlines"
+            | "startswith"
+            | "strip"
+            | "title"
+            | "update"
+            | "upper"
+            | "values"
+            | "write"
+    )
 }
 
 /// Names that are there without an import.

@@ -1,21 +1,35 @@
 //! Python: packages, modules, imports, scopes, classes and receiver types.
+//!
+//! [`facts`] is what one file's text says; [`modules`] finds the file an import means; [`eval`]
+//! evaluates expressions to [`types`]; [`library`] knows a few built-in containers. On top,
+//! [`resolve`] answers what an occurrence means, [`relations`] lists types, members and bases, and
+//! [`offers`] what can stand at a cursor.
 
-use serde::{Deserialize, Serialize};
+mod eval;
+pub(crate) mod facts;
+mod library;
+mod modules;
+mod offers;
+mod relations;
+mod resolve;
+#[cfg(test)]
+mod tests;
+mod types;
+
+pub use facts::PythonFacts;
 
 use super::{Candidate, Graph, Offer, Offers, Resolution, resolver::Resolver};
 use crate::{FileId, SymbolId};
 
-/// What the Python resolver needs of one file, beyond the common facts.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct PythonFacts {}
-
 /// What is derived from the whole snapshot: built on first use, dropped with the snapshot.
 #[derive(Debug, Default)]
-pub(crate) struct Project {}
+pub(crate) struct Project {
+    modules: modules::Modules,
+}
 
 impl Project {
-    pub(crate) fn build(_graph: &Graph) -> Self {
-        Self {}
+    pub(crate) fn build(graph: &Graph) -> Self {
+        Self { modules: modules::Modules::build(graph) }
     }
 }
 
@@ -23,22 +37,27 @@ impl Project {
 pub(crate) struct Python;
 
 impl Resolver for Python {
-    fn resolve(&self, _graph: &Graph, _file: FileId, _occurrence: usize) -> Option<Resolution> {
-        None
+    fn resolve(&self, graph: &Graph, file: FileId, occurrence: usize) -> Option<Resolution> {
+        resolve::resolve(graph, file, occurrence)
     }
-    fn offers(&self, _graph: &Graph, _file: FileId, _offset: u32, _text: &str) -> Offers {
-        Offers::default()
+
+    fn offers(&self, graph: &Graph, file: FileId, offset: u32, text: &str) -> Offers {
+        offers::offers(graph, file, offset, text)
     }
-    fn in_scope(&self, _graph: &Graph, _file: FileId) -> Vec<(String, Candidate)> {
-        Vec::new()
+
+    fn in_scope(&self, graph: &Graph, file: FileId) -> Vec<(String, Candidate)> {
+        relations::in_scope(graph, file)
     }
-    fn type_of(&self, _graph: &Graph, _symbol: SymbolId) -> Vec<Candidate> {
-        Vec::new()
+
+    fn type_of(&self, graph: &Graph, symbol: SymbolId) -> Vec<Candidate> {
+        relations::type_of(graph, symbol)
     }
-    fn members(&self, _graph: &Graph, _symbol: SymbolId) -> Vec<Offer> {
-        Vec::new()
+
+    fn members(&self, graph: &Graph, symbol: SymbolId) -> Vec<Offer> {
+        relations::members(graph, symbol)
     }
-    fn supers(&self, _graph: &Graph, _symbol: SymbolId) -> Vec<Candidate> {
-        Vec::new()
+
+    fn supers(&self, graph: &Graph, symbol: SymbolId) -> Vec<Candidate> {
+        relations::supers(graph, symbol)
     }
 }

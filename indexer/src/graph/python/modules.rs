@@ -129,8 +129,8 @@ impl Modules {
             // Inside a package only a script next to the module could mean it.
             return (own == root && !is_standard && !self.packages.contains(own)).then_some(5);
         }
-        let is_above = root.is_empty()
-            || from.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'));
+        let is_above =
+            root.is_empty() || from.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'));
         match () {
             () if own == root && is_standard => None,
             () if is_above => Some(100 + depth),
@@ -168,11 +168,6 @@ impl<I: Iterator> RevMax for I {}
 pub(crate) fn module_path(path: &str) -> &str {
     let stem = path.strip_suffix(".py").or_else(|| path.strip_suffix(".pyi")).unwrap_or(path);
     stem.strip_suffix("/__init__").unwrap_or(stem)
-}
-
-/// The name other modules know the file by.
-pub(crate) fn module_name(path: &str) -> &str {
-    last(module_path(path))
 }
 
 fn is_package(path: &str) -> bool {

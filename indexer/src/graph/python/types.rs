@@ -51,10 +51,6 @@ impl Type {
         Self::Instance(class, Arc::new([]))
     }
 
-    pub(crate) fn external(path: &str) -> Self {
-        Self::External(path.into())
-    }
-
     /// An instance of a built-in or `typing` class with arguments.
     pub(crate) fn known(path: &str, args: Vec<Types>) -> Self {
         Self::ExternalInstance(path.into(), args.into())

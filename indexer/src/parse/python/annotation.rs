@@ -77,8 +77,9 @@ impl Walk<'_> {
     /// Parses the content of a string; `ExprId::NONE` if it is no annotation.
     fn forward_reference(&mut self, start: u32, end: u32, scope: ScopeId, symbol: u32) -> ExprId {
         let content = ByteRange::new(start, end).slice(self.text);
-        let allowed =
-            |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '[' | ']' | ',' | '|' | ' ' | '\n');
+        let allowed = |c: char| {
+            c.is_alphanumeric() || matches!(c, '_' | '.' | '[' | ']' | ',' | '|' | ' ' | '\n')
+        };
         if content.is_empty() || content.len() > 400 || !content.chars().all(allowed) {
             return ExprId::NONE;
         }

@@ -126,9 +126,15 @@ impl Walk<'_> {
             }
             let (Expr::Name { name, .. } | Expr::Attr { name, .. }) = expr else { continue };
             match self.facts.name(name) {
-                "property" | "cached_property" | "abstractproperty" | "hybrid_property"
-                | "memoized_property" | "memoized_attribute" | "ro_memoized_property"
-                | "rw_hybridproperty" | "getter" => {
+                "property"
+                | "cached_property"
+                | "abstractproperty"
+                | "hybrid_property"
+                | "memoized_property"
+                | "memoized_attribute"
+                | "ro_memoized_property"
+                | "rw_hybridproperty"
+                | "getter" => {
                     flags.is_property = true;
                 }
                 "staticmethod" => flags.is_static = true,
@@ -169,8 +175,7 @@ impl Walk<'_> {
         };
         let is_public = (!text.starts_with('_') || is_dunder)
             && above.is_none_or(|above| {
-                above.is_public
-                    && !matches!(above.kind, SymbolKind::Function | SymbolKind::Method)
+                above.is_public && !matches!(above.kind, SymbolKind::Function | SymbolKind::Method)
             });
         let is_test = is_test_name || above.is_some_and(|above| above.is_test);
         self.symbols.push(SymbolFacts {
@@ -210,7 +215,7 @@ impl Walk<'_> {
     }
 
     /// Where an assignment in `scope` puts `name`: `global` and `nonlocal` move it outward.
-    fn home(&self, scope: ScopeId, name: NameId) -> ScopeId {
+    pub(super) fn home(&self, scope: ScopeId, name: NameId) -> ScopeId {
         let here = &self.facts.scopes[scope.0 as usize];
         match here.outer.iter().find(|(outer, _)| *outer == name) {
             None => scope,
@@ -434,7 +439,7 @@ impl Walk<'_> {
     }
 
     /// Marks the occurrence at `at` as the definition of `symbol`, or as a write to it.
-    fn mark(&mut self, at: u32, symbol: u32, is_new: bool) {
+    pub(super) fn mark(&mut self, at: u32, symbol: u32, is_new: bool) {
         if let Some(occurrence) = self.occurrence_at(at) {
             self.set_role(occurrence, if is_new { Role::Definition } else { Role::Write });
             self.set_target(occurrence, Target::Symbol(symbol));
@@ -581,7 +586,6 @@ impl Walk<'_> {
     pub(super) fn import(&mut self, node: Node<'_>, kind: K, scope: ScopeId, symbol: u32) {
         let mut level = 0;
         let mut module: Vec<(NameId, ByteRange)> = Vec::new();
-        let statement = range_of(node);
         if kind != K::Import {
             match node.child_by_field_name("module_name") {
                 Some(from) if from.kind() == "relative_import" => {
@@ -677,17 +681,15 @@ impl Walk<'_> {
             };
             let value = self.expr(Expr::Import(import));
             let home = self.home(scope, name);
+            let block = self.block();
             self.facts.scopes[home.0 as usize].bindings.push(Binding {
                 name,
                 symbol: NO_SYMBOL,
                 at,
-                block: self.block(),
+                block,
                 value,
                 annotation: ExprId::NONE,
             });
-        }
-        if module.is_empty() && kind == K::ImportFrom && level == 0 {
-            tracing::trace!(?statement, "import without a module");
         }
     }
 

@@ -54,10 +54,9 @@ impl Walk<'_> {
                 let body = self.child(frame, F::Body).map_or(ExprId::NONE, |at| self.forced(at));
                 value.expr = self.expr(Expr::Lambda { body });
             }
-            K::ListComprehension
-            | K::SetComprehension
-            | K::DictComprehension
-            | K::Generator => self.comprehension(frame, &mut value),
+            K::ListComprehension | K::SetComprehension | K::DictComprehension | K::Generator => {
+                self.comprehension(frame, &mut value)
+            }
             K::Await => {
                 let inner = self.force_first(frame);
                 value.expr = self.expr(Expr::Await(inner));
@@ -241,12 +240,14 @@ impl Walk<'_> {
     fn is_cast(&self, callee: ExprId) -> bool {
         let is = |name: NameId, text: &str| self.facts.name(name) == text;
         match self.facts.expr(callee) {
-            Expr::Name { name, .. } if is(name, "cast") => self.facts.imports.iter().any(|import| {
-                import.what == crate::graph::python::facts::Imported::Name(name)
-                    && import.module.last().is_some_and(|&module| {
-                        is(module, "typing") || is(module, "typing_extensions")
-                    })
-            }),
+            Expr::Name { name, .. } if is(name, "cast") => {
+                self.facts.imports.iter().any(|import| {
+                    import.what == crate::graph::python::facts::Imported::Name(name)
+                        && import.module.last().is_some_and(|&module| {
+                            is(module, "typing") || is(module, "typing_extensions")
+                        })
+                })
+            }
             Expr::Attr { object, name, .. } if is(name, "cast") => {
                 matches!(self.facts.expr(object), Expr::Name { name, .. }
                     if is(name, "t") || is(name, "typing") || is(name, "typing_extensions"))
@@ -660,7 +661,8 @@ impl Walk<'_> {
         let matched = self.frames.iter().rev().find(|frame| frame.kind == K::Match);
         let subject = matched.and_then(|matched| self.values.get(matched.values)).copied();
         let (Some(class), Some(suite), Some(subject)) = (class, suite, subject) else { return };
-        if class.is_none() || !matches!(self.facts.expr(class), Expr::Name { .. } | Expr::Attr { .. })
+        if class.is_none()
+            || !matches!(self.facts.expr(class), Expr::Name { .. } | Expr::Attr { .. })
         {
             return;
         }

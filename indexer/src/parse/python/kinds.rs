@@ -192,7 +192,9 @@ fn kind_of(kind: &str) -> K {
         "boolean_operator" => K::Boolean,
         "not_operator" => K::Not,
         "conditional_expression" => K::Conditional,
-        "parenthesized_expression" | "parenthesized_list_splat" | "as_pattern_target"
+        "parenthesized_expression"
+        | "parenthesized_list_splat"
+        | "as_pattern_target"
         | "expression_statement" => K::Parenthesized,
         "tuple" | "expression_list" => K::Tuple,
         "pattern_list" | "tuple_pattern" | "list_pattern" => K::PatternTuple,
