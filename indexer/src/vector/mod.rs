@@ -1,6 +1,17 @@
 //! Vectors of chunks, and the nearest ones to a query.
+//!
+//! [`embedded`] is the static model inside the binary: no download, tens of thousands of chunks a
+//! second. [`VectorIndex`] scans int8 rows and switches to an HNSW graph where a scan is too slow.
+
+mod hnsw;
+mod index;
+mod static_model;
+mod words;
 
 use std::sync::Arc;
+
+pub use index::{VectorIndex, quantize};
+pub use static_model::{StaticModel, StaticModelError, embedded};
 
 /// Turns texts into unit vectors. The embedded default needs no download; the daemon may supply a
 /// stronger one.
@@ -12,7 +23,7 @@ pub trait Embedder: Send + Sync {
     /// Weight of this model's similarity beside the lexical score (z-scores), learnt on the dev set.
     fn fusion_weight(&self) -> f32;
     /// Embeds `texts`, row-major, shape `[texts.len(), dim]`, in input order, rows of unit length
-    /// (or all zero for a text without a known token).
+    /// (or all zero for a text without a word).
     fn embed(&self, texts: &[&str]) -> Vec<f32>;
 }
 
