@@ -27,7 +27,7 @@ import scipy.sparse.linalg
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[A-Z]+(?=[A-Z][a-z])")
 # What words.rs does to `HTTPServer`: the last capital begins the next part.
 CAPITALS = re.compile(r"([A-Z]+)([A-Z][a-z])")
-WINDOW = 8
+WINDOW = 5
 DOC_WEIGHT = 0.6
 MAX_FILE_BYTES = 200_000
 
@@ -89,7 +89,7 @@ def main():
     parser.add_argument("--python", required=True)
     parser.add_argument("--rust", required=True)
     parser.add_argument("--out", required=True)
-    parser.add_argument("--vocabulary", type=int, default=20_000)
+    parser.add_argument("--vocabulary", type=int, default=16_000)
     parser.add_argument("--dim", type=int, default=256)
     parser.add_argument("--skip", nargs="*", default=[], help="path parts of projects held out for evaluation")
     args = parser.parse_args()
@@ -102,7 +102,7 @@ def main():
             stream = words(source)
             counts.update(stream)
             streams.append(stream)
-            units.extend((words(d)[:60], words(c)[:200]) for d, c in split(source))
+            units.extend((words(d)[:24], words(c)[:60]) for d, c in split(source))
             n += 1
         print(f"{folder}: {n} files, {len(units)} documented units so far", file=sys.stderr)
     vocabulary = [w for w, c in counts.most_common(args.vocabulary) if c >= 8]
@@ -127,7 +127,7 @@ def main():
                 rows.append(ids[:-d])
                 cols.append(ids[d:])
                 vals.append(np.full(len(ids) - d, 1.0 / d, dtype=np.float32))
-        flush(20_000_000)
+        flush(60_000_000)
     for doc, code in units:
         d = np.array(sorted({index[w] for w in doc if w in index}), dtype=np.int32)
         c = np.array(sorted({index[w] for w in code if w in index}), dtype=np.int32)
@@ -135,9 +135,12 @@ def main():
             rows.append(np.repeat(d, len(c)))
             cols.append(np.tile(c, len(d)))
             vals.append(np.full(len(d) * len(c), DOC_WEIGHT / np.sqrt(len(c)), dtype=np.float32))
-        flush(20_000_000)
+        flush(60_000_000)
     flush(0)
     total = (total + total.T).tocsr()
+    # Pairs seen hardly once are noise, and most of the matrix.
+    total.data[total.data < 0.9] = 0
+    total.eliminate_zeros()
     print(f"{total.nnz} pairs", file=sys.stderr)
 
     # PPMI with context distribution smoothing 0.75 (Levy, Goldberg and Dagan 2015).

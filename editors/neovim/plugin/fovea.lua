@@ -1,0 +1,1 @@
+require('fovea.commands').create()
