@@ -1,0 +1,93 @@
+//! Rules for source files that no other tool checks: module docs, size, stray words.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+
+/// Past this many lines a file should be one long table or mostly tests; split it by concept.
+const MAX_LINES: usize = 1_200;
+
+/// Folders that hold no source of ours.
+const SKIPPED: &[&str] = &["target", ".git", "node_modules", "projects"];
+
+/// Checks every Rust file below `root`; returns one line a complaint, `path: what to do`.
+///
+/// # Errors
+/// If a folder or file cannot be read.
+pub(crate) fn check(root: &Path) -> Result<Vec<String>> {
+    let mut complaints = Vec::new();
+    for path in rust_files(root)? {
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        let shown = path.strip_prefix(root).unwrap_or(&path).display();
+        complaints.extend(complaints_of(&text).into_iter().map(|what| format!("{shown}: {what}")));
+    }
+    Ok(complaints)
+}
+
+fn complaints_of(text: &str) -> Vec<String> {
+    let mut complaints = Vec::new();
+    if !text.starts_with("//!") {
+        complaints.push("begin with `//!`: what the file owns, what goes in and out".to_owned());
+    }
+    let n_lines = text.lines().count();
+    if n_lines > MAX_LINES {
+        complaints.push(format!("{n_lines} lines, at most {MAX_LINES}; split it by concept"));
+    }
+    // Spelled in two parts, so that this file does not complain of itself.
+    for (first, second) in
+        [("todo!", "("), ("unimplemented!", "("), ("#[ign", "ore"), ("dbg!", "(")]
+    {
+        let word = format!("{first}{second}");
+        if text.contains(&word) {
+            complaints.push(format!("`{word}` has no place in the tree"));
+        }
+    }
+    complaints
+}
+
+fn rust_files(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in
+            fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))?
+        {
+            let entry = entry?;
+            let name = entry.file_name();
+            let path = entry.path();
+            if entry.file_type()?.is_dir() {
+                if !SKIPPED.iter().any(|skipped| name == *skipped) {
+                    folders.push(path);
+                }
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_rule_complains() {
+        assert_eq!(complaints_of("//! Owns nothing.\nfn a() {}\n"), Vec::<String>::new());
+        assert_eq!(complaints_of("fn a() {}\n").len(), 1);
+        assert_eq!(complaints_of(&format!("//! Long.\n{}", "\n".repeat(MAX_LINES))).len(), 1);
+        assert_eq!(complaints_of(&format!("//! Stub.\nfn a() {{ {}() }}\n", "todo!")).len(), 1);
+    }
+
+    #[test]
+    fn the_tree_is_tidy() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the root");
+        let complaints = check(root).expect("the tree can be read");
+        assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    }
+}
