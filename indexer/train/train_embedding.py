@@ -73,11 +73,11 @@ def rust_units(source):
                 doc, code, state = [], [], "out"
 
 
-def files(folder, suffix, skip):
-    for path in sorted(pathlib.Path(folder).rglob(f"*{suffix}")):
-        text = str(path)
-        if any(part in text for part in skip) or path.stat().st_size > MAX_FILE_BYTES:
-            continue
+def files(folder, suffix, skip, limit):
+    """Texts of at most `limit` files, spread evenly over the sorted list."""
+    paths = sorted(pathlib.Path(folder).rglob(f"*{suffix}"))
+    paths = [p for p in paths if not any(part in str(p) for part in skip) and p.stat().st_size <= MAX_FILE_BYTES]
+    for path in paths[:: max(1, len(paths) // limit)]:
         try:
             yield path.read_text(encoding="utf-8")
         except (UnicodeDecodeError, OSError):
@@ -89,6 +89,7 @@ def main():
     parser.add_argument("--python", required=True)
     parser.add_argument("--rust", required=True)
     parser.add_argument("--out", required=True)
+    parser.add_argument("--files", type=int, default=2_500, help="files of each language")
     parser.add_argument("--vocabulary", type=int, default=16_000)
     parser.add_argument("--dim", type=int, default=256)
     parser.add_argument("--skip", nargs="*", default=[], help="path parts of projects held out for evaluation")
@@ -98,7 +99,7 @@ def main():
     counts = collections.Counter()
     for folder, suffix, split in ((args.python, ".py", python_units), (args.rust, ".rs", rust_units)):
         n = 0
-        for source in files(folder, suffix, args.skip):
+        for source in files(folder, suffix, args.skip, args.files):
             stream = words(source)
             counts.update(stream)
             streams.append(stream)

@@ -1,1 +1,4 @@
-fn main() {}
+//! End to end: the real binary, a real daemon on its socket, a real language server on its pipes.
+
+mod command_line;
+mod language_server;

@@ -1,1 +1,8 @@
-//! Shared pieces of the end-to-end tests: a temporary home, the `fovea` binary, a headless client.
+//! What the end-to-end tests share: a home of their own, the real `fovea` binary, and a headless LSP
+//! client.
+
+mod home;
+mod lsp;
+
+pub use home::Home;
+pub use lsp::LspSession;
