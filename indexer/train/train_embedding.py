@@ -113,31 +113,36 @@ def main():
 
     total = sp.csr_matrix((v, v), dtype=np.float32)
     rows, cols, vals = [], [], []
+    n_pairs = 0
 
-    def flush(limit):
-        nonlocal total, rows, cols, vals
-        if sum(map(len, rows)) > limit:
-            m = sp.coo_matrix((np.concatenate(vals), (np.concatenate(rows), np.concatenate(cols))), shape=(v, v))
-            total = total + m.tocsr()
-            rows, cols, vals = [], [], []
+    def add(row, col, value):
+        nonlocal n_pairs
+        rows.append(row)
+        cols.append(col)
+        vals.append(np.full(len(row), value, dtype=np.float32))
+        n_pairs += len(row)
+        if n_pairs > 40_000_000:
+            flush()
+
+    def flush():
+        nonlocal total, n_pairs
+        pairs = (np.concatenate(vals), (np.concatenate(rows), np.concatenate(cols)))
+        total = total + sp.coo_matrix(pairs, shape=(v, v)).tocsr()
+        for part in (rows, cols, vals):
+            part.clear()
+        n_pairs = 0
 
     for stream in streams:
         ids = np.array([index[w] for w in stream if w in index], dtype=np.int32)
         for d in range(1, WINDOW + 1):
             if len(ids) > d:
-                rows.append(ids[:-d])
-                cols.append(ids[d:])
-                vals.append(np.full(len(ids) - d, 1.0 / d, dtype=np.float32))
-        flush(60_000_000)
+                add(ids[:-d], ids[d:], 1.0 / d)
     for doc, code in units:
         d = np.array(sorted({index[w] for w in doc if w in index}), dtype=np.int32)
         c = np.array(sorted({index[w] for w in code if w in index}), dtype=np.int32)
         if len(d) and len(c):
-            rows.append(np.repeat(d, len(c)))
-            cols.append(np.tile(c, len(d)))
-            vals.append(np.full(len(d) * len(c), DOC_WEIGHT / np.sqrt(len(c)), dtype=np.float32))
-        flush(60_000_000)
-    flush(0)
+            add(np.repeat(d, len(c)), np.tile(c, len(d)), DOC_WEIGHT / np.sqrt(len(c)))
+    flush()
     total = (total + total.T).tocsr()
     # Pairs seen hardly once are noise, and most of the matrix.
     total.data[total.data < 0.9] = 0
