@@ -8,14 +8,16 @@
 //! Modules in reading order:
 //! [`ids`] typed ids · [`text`] ranges, lines, UTF-16 · [`language`] the language table ·
 //! [`facts`] what one file's text alone says · [`parse`] text to facts · [`chunk`] the unit that is
-//! indexed and embedded · [`graph`] resolution and graph queries · [`bm25`] and [`vector`] the two
-//! retrieval indexes · [`rank`] one list out of all of them · [`vfs`] path to file id and overlays ·
-//! [`writer`] the only type that mutates · [`snapshot`] what readers see.
+//! indexed and embedded · [`graph`] resolution and graph queries · `bm25` and [`vector`] the two
+//! retrieval indexes · [`rank`] one list out of all of them · [`grep`] lines by pattern · [`vfs`]
+//! path to file id · [`writer`] the only type that mutates · [`snapshot`] what readers see.
 
+mod bm25;
 pub mod cancel;
 pub mod chunk;
 pub mod facts;
 pub mod graph;
+pub mod grep;
 pub mod ids;
 pub mod language;
 pub mod parse;
@@ -32,4 +34,4 @@ pub use graph::Graph;
 pub use ids::{ChunkId, ContentHash, FileId, Generation, SymbolId};
 pub use language::Language;
 pub use snapshot::Snapshot;
-pub use writer::{FileChange, IndexWriter};
+pub use writer::{FileChange, IndexError, IndexWriter, Progress, Storage};

@@ -1,7 +1,19 @@
 //! One ranked list out of lexical, vector, symbol and graph hits.
+//!
+//! [`query`] reads the request, [`fuse`] collects candidates and scores them by the one table of
+//! [`Weights`], [`present`] turns chunks into whole functions and spreads them over files, [`fuzzy`]
+//! finds symbols by approximate names.
+
+pub(crate) mod fuse;
+pub(crate) mod fuzzy;
+mod path;
+mod present;
+mod query;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::fuse::Weights;
+pub(crate) use self::{fuse::search, query::PathFilter};
 use crate::{ChunkId, SymbolId, graph::FilePosition, text::ByteRange};
 
 /// What the user is looking for, guessed from the query's shape.
@@ -72,6 +84,8 @@ pub enum QueryError {
     UnknownValue { filter: String, value: String, known: String },
     #[error("regex `{pattern}` is not valid: {reason}")]
     Regex { pattern: String, reason: String },
+    #[error("path pattern `{pattern}` is not valid: {reason}")]
+    Path { pattern: String, reason: String },
 }
 
 /// Ranked answers, and what the query was taken for.
