@@ -2,14 +2,18 @@
 //!
 //! Modules in reading order:
 //! [`dirs`] and [`config`] where things live and what is set · [`root`] which folder is the workspace ·
-//! [`walk`] and [`guard`] which of its files count, and the gate for reading them · [`service`] answers
-//! requests · [`server`] the socket · [`connect`] the client's way there.
+//! [`walk`] and [`guard`] which of its files count, and the gate for reading them · [`watch`] what changes
+//! on disk · [`store`] facts by content · [`engine`] one workspace: events in, snapshots out ·
+//! [`service`] answers requests · [`server`] the socket · [`connect`] the client's way there.
 
 pub mod config;
 pub mod connect;
 pub mod dirs;
+pub mod engine;
 pub mod guard;
 pub mod root;
 pub mod server;
 pub mod service;
+pub mod store;
 pub mod walk;
+pub mod watch;

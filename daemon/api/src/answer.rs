@@ -366,3 +366,19 @@ pub enum ErrorCode {
     /// A bug; the log has the details.
     Internal,
 }
+
+impl Location {
+    /// The empty range at the start of `path`.
+    #[must_use]
+    pub fn at_start_of(path: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            start_line: 0,
+            start_column: 0,
+            end_line: 0,
+            end_column: 0,
+            start_byte: 0,
+            end_byte: 0,
+        }
+    }
+}

@@ -2,6 +2,7 @@
 //! none to serve for a while.
 
 mod connection;
+mod daemon;
 pub(crate) mod peer;
 
 use std::{
@@ -18,6 +19,7 @@ use std::{
 };
 
 pub(crate) use connection::serve;
+pub use daemon::{DaemonError, run};
 
 use crate::{
     dirs::{self, Dirs, DirsError},

@@ -2,8 +2,13 @@
 //!
 //! Each request runs under `catch_unwind`: a bug in one is answered as an error and the next works.
 
+mod complete;
+mod plan;
 mod pool;
+mod query;
 mod session;
+mod views;
+mod workspaces;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -16,14 +21,19 @@ use std::{
 };
 
 use fovea_api::{
-    Answer, ApiError, DaemonStatus, ErrorCode, Event, Freshness, Method, Request, Response,
+    Answer, ApiError, DaemonStatus, ErrorCode, Event, Freshness, Health, Method, Request, Response,
+    WorkspaceStatus,
 };
 
+use fovea_context::{Mode, PromptFormat};
+
+use self::{complete::CompleteOptions, plan::PlanOptions, query::Query};
 pub use session::{Running, Session};
 
 use crate::{
     config::Layers,
     dirs::{Dirs, build_id},
+    engine::Workspace,
 };
 
 /// What a service is made of.
@@ -45,11 +55,14 @@ pub struct Service {
     n_requests: AtomicU64,
     is_stopping: AtomicBool,
     pool: pool::Pool,
+    workspaces: workspaces::Workspaces,
+    next_suggestion: AtomicU64,
 }
 
 impl Service {
     #[must_use]
     pub fn new(options: ServiceOptions) -> Arc<Self> {
+        let workspaces = workspaces::Workspaces::new(options.dirs.clone(), options.layers.clone());
         Arc::new(Self {
             options,
             started: Instant::now(),
@@ -58,6 +71,8 @@ impl Service {
             n_requests: AtomicU64::new(0),
             is_stopping: AtomicBool::new(false),
             pool: pool::Pool::default(),
+            workspaces,
+            next_suggestion: AtomicU64::new(1),
         })
     }
 
@@ -68,7 +83,8 @@ impl Service {
         Session::new(Arc::clone(self), self.next_session.fetch_add(1, Ordering::Relaxed))
     }
 
-    pub(crate) fn end_session(&self, _session: u64) {
+    pub(crate) fn end_session(&self, session: u64) {
+        self.workspaces.end_session(session);
         self.n_sessions.fetch_sub(1, Ordering::Relaxed);
     }
 
@@ -87,6 +103,7 @@ impl Service {
     /// from what is there.
     pub fn shut_down(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
+        self.workspaces.close();
     }
 
     /// Answers one request; blocks until the answer is there. `events` may be called meanwhile.
@@ -109,27 +126,151 @@ impl Service {
         &self,
         running: &Running,
         request: Request,
-        _events: &dyn Fn(Event),
+        events: &dyn Fn(Event),
     ) -> (Result<Answer, ApiError>, Option<Freshness>) {
         if running.is_cancelled() {
             return (Err(cancelled()), None);
         }
-        let result = match request.method {
-            Method::Status => Ok(Answer::Status { daemon: self.status(), workspace: None }),
+        let Request { root, method, .. } = request;
+        // About the daemon itself.
+        match method {
             Method::Cancel { id } => {
                 running.session().cancel(id);
-                Ok(Answer::Done)
+                return (Ok(Answer::Done), None);
             }
             Method::Shutdown => {
                 self.is_stopping.store(true, Ordering::Relaxed);
+                return (Ok(Answer::Done), None);
+            }
+            Method::Accepted { .. } => return (Ok(Answer::Done), None),
+            // Asking for the state must not change it, so nothing is opened.
+            Method::Status => {
+                let workspace = root.and_then(|root| self.workspaces.get_open(&root));
+                let freshness = workspace.as_ref().map(|workspace| workspace.freshness());
+                let workspace = workspace.map(|workspace| self.workspace_status(&workspace));
+                return (Ok(Answer::Status { daemon: self.status(), workspace }), freshness);
+            }
+            _ => {}
+        }
+        let Some(root) = root else {
+            let message = "the request names no workspace root".to_owned();
+            return (Err(ApiError { code: ErrorCode::BadRequest, message }), None);
+        };
+        let workspace = match self.workspaces.get(&root) {
+            Ok(workspace) => workspace,
+            Err(err) => return (Err(err), None),
+        };
+        let result = self.ask(&workspace, running, method, events);
+        let result = if running.is_cancelled() { Err(cancelled()) } else { result };
+        (result, Some(workspace.freshness()))
+    }
+
+    /// Questions about a workspace, and what happens to it.
+    fn ask(
+        &self,
+        workspace: &Arc<Workspace>,
+        running: &Running,
+        method: Method,
+        events: &dyn Fn(Event),
+    ) -> Result<Answer, ApiError> {
+        let session = running.session().id();
+        let cancel = running.cancel();
+        let progress = |progress| events(Event::Progress(progress));
+        let query = |edited: Option<&str>| Query::new(workspace, running, edited);
+        match method {
+            Method::Open { wait } => {
+                if wait {
+                    workspace.wait_until_ready(&cancel, &progress);
+                }
+                Ok(Answer::Workspace(self.workspace_status(workspace)))
+            }
+            Method::Sync => {
+                workspace.sync(&cancel);
+                Ok(Answer::Workspace(self.workspace_status(workspace)))
+            }
+            Method::Reindex => {
+                workspace.reindex(&cancel, &progress);
+                Ok(Answer::Workspace(self.workspace_status(workspace)))
+            }
+            Method::Why { path } => {
+                query::check_path(&path)?;
+                Ok(Answer::Path(workspace.why(&path)))
+            }
+            Method::Edited { path, text, .. } => {
+                query::check_path(&path)?;
+                workspace.edit(session, &path, &text).map(|()| Answer::Done).map_err(|rule| {
+                    let message = format!("`{path}` is not indexed: {rule}");
+                    ApiError { code: ErrorCode::Refused, message }
+                })
+            }
+            Method::Closed { path } => {
+                workspace.close(session, &path);
                 Ok(Answer::Done)
             }
-            _ => Err(ApiError {
-                code: ErrorCode::Unavailable,
-                message: "this build answers only status requests".to_owned(),
-            }),
-        };
-        (result, None)
+            Method::Touched { paths } => {
+                paths.iter().try_for_each(|path| query::check_path(path))?;
+                workspace.touched(&paths);
+                Ok(Answer::Done)
+            }
+            Method::Search { query: text, limit, near } => {
+                query(None)?.search(&text, limit, near.as_ref())
+            }
+            Method::Grep { pattern, regex, ignore_case, limit } => {
+                query(None)?.grep(pattern, regex, ignore_case, limit)
+            }
+            Method::Definition { at } => query(Some(&at.path))?.definition(&at),
+            Method::References { at, include_definition } => {
+                query(Some(&at.path))?.references(&at, include_definition)
+            }
+            Method::Implementations { at } => query(Some(&at.path))?.implementations(&at),
+            Method::Callers { at } => query(Some(&at.path))?.callers(&at),
+            Method::Callees { at } => query(Some(&at.path))?.callees(&at),
+            Method::Symbols { query: text, limit } => {
+                Ok(query(None)?.workspace_symbols(&text, limit))
+            }
+            Method::DocumentSymbols { path } => query(Some(&path))?.document_symbols(&path),
+            Method::Outline { budget_tokens, focus } => {
+                query(None)?.outline(budget_tokens, focus.as_ref())
+            }
+            Method::Context { at, preset, budget_tokens } => {
+                let options = self.plan_options(preset, budget_tokens);
+                query(Some(&at.path))?.context(&at, options, None)
+            }
+            // The text before the cursor comes with the question; the index need not have it yet.
+            Method::Offers { at, limit } => query(None)?.offers(&at, limit),
+            Method::Complete { at, preset, budget_tokens, with_context, multi_line, .. } => {
+                let plan = PlanOptions {
+                    with_context,
+                    mode: if multi_line { Mode::Auto } else { Mode::Line },
+                    ..self.plan_options(preset, budget_tokens)
+                };
+                let id = self.next_suggestion.fetch_add(1, Ordering::Relaxed);
+                let options = CompleteOptions { plan, id };
+                query(None)?.complete_from_index(&at, options, None)
+            }
+            Method::Status | Method::Cancel { .. } | Method::Shutdown | Method::Accepted { .. } => {
+                unreachable!("answered before a workspace is looked for")
+            }
+        }
+    }
+
+    fn plan_options(&self, preset: fovea_api::Preset, budget_tokens: Option<usize>) -> PlanOptions {
+        PlanOptions {
+            preset,
+            budget_tokens,
+            with_context: true,
+            mode: Mode::Auto,
+            format: PromptFormat::plain(),
+        }
+    }
+
+    fn workspace_status(&self, workspace: &Workspace) -> WorkspaceStatus {
+        let mut status = workspace.status();
+        if let Some(problem) = self.workspaces.problem() {
+            status.warnings.push(problem);
+            status.health = status.health.max(Health::Warning);
+        }
+        status
     }
 
     fn status(&self) -> DaemonStatus {
@@ -137,12 +278,22 @@ impl Service {
             build: build_id().to_owned(),
             pid: std::process::id(),
             uptime_s: self.started.elapsed().as_secs(),
+            rss_bytes: rss_bytes("self"),
             socket: self.options.socket.clone(),
             n_clients: self.n_sessions.load(Ordering::Relaxed),
             n_requests: self.n_requests.load(Ordering::Relaxed),
+            roots: self.workspaces.roots(),
             ..DaemonStatus::default()
         }
     }
+}
+
+/// Resident memory of a process; 0 where the system does not say.
+fn rss_bytes(pid: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kib.unwrap_or(0) << 10
 }
 
 pub(crate) fn cancelled() -> ApiError {

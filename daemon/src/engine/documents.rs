@@ -1,0 +1,143 @@
+//! Open documents of all clients, and which of them the index has not seen yet.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+/// Unsaved texts. Two editors may have the same document open: the newest text counts, and when its
+/// editor closes it, the other's.
+#[derive(Default)]
+pub(super) struct Documents {
+    open: HashMap<String, Vec<(u64, Arc<str>)>>,
+    /// Paths in order of their last edit, newest last.
+    order: Vec<(String, Option<u32>)>,
+    waiting: HashSet<String>,
+    applying: HashSet<String>,
+}
+
+/// A document that was edited or opened lately.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecentDocument {
+    pub path: String,
+    pub text: Arc<str>,
+    /// Where the last edit was; `None` if it was only opened.
+    pub edited_at: Option<u32>,
+}
+
+/// Edited documents that completions look at.
+const MAX_RECENT: usize = 16;
+
+impl Documents {
+    pub(super) fn edit(&mut self, session: u64, path: &str, text: Arc<str>) {
+        let texts = self.open.entry(path.to_owned()).or_default();
+        let before = texts.iter().position(|(other, _)| *other == session);
+        let edited_at = before.map(|index| first_difference(&texts.remove(index).1, &text));
+        texts.push((session, text));
+        self.order.retain(|(other, _)| other != path);
+        self.order.push((path.to_owned(), edited_at));
+        if self.order.len() > MAX_RECENT {
+            self.order.remove(0);
+        }
+        self.waiting.insert(path.to_owned());
+    }
+
+    pub(super) fn close(&mut self, session: u64, path: &str) {
+        let Some(texts) = self.open.get_mut(path) else { return };
+        texts.retain(|(other, _)| *other != session);
+        if texts.is_empty() {
+            self.open.remove(path);
+        }
+        self.waiting.insert(path.to_owned());
+    }
+
+    /// True if the client had documents open.
+    pub(super) fn end_session(&mut self, session: u64) -> bool {
+        let theirs =
+            self.open.iter().filter(|(_, texts)| texts.iter().any(|(id, _)| *id == session));
+        let paths: Vec<String> = theirs.map(|(path, _)| path.clone()).collect();
+        paths.iter().for_each(|path| self.close(session, path));
+        !paths.is_empty()
+    }
+
+    pub(super) fn text(&self, path: &str) -> Option<Arc<str>> {
+        self.open.get(path)?.last().map(|(_, text)| Arc::clone(text))
+    }
+
+    /// Newest first.
+    pub(super) fn recent(&self) -> Vec<RecentDocument> {
+        let open = self.order.iter().rev().filter_map(|(path, edited_at)| {
+            let text = self.text(path)?;
+            Some(RecentDocument { path: path.clone(), text, edited_at: *edited_at })
+        });
+        open.collect()
+    }
+
+    pub(super) fn is_open(&self, path: &str) -> bool {
+        self.open.contains_key(path)
+    }
+
+    pub(super) fn n_open(&self) -> usize {
+        self.open.len()
+    }
+
+    /// True until the newest text of `path` is in a published snapshot.
+    pub(super) fn is_pending(&self, path: &str) -> bool {
+        self.waiting.contains(path) || self.applying.contains(path)
+    }
+
+    pub(super) fn n_pending(&self) -> usize {
+        self.waiting.union(&self.applying).count()
+    }
+
+    /// Documents to apply now: the text, or `None` for closed ones.
+    pub(super) fn begin(&mut self) -> Vec<(String, Option<Arc<str>>)> {
+        self.applying = std::mem::take(&mut self.waiting);
+        self.applying.iter().map(|path| (path.clone(), self.text(path))).collect()
+    }
+
+    pub(super) fn end(&mut self) {
+        self.applying.clear();
+    }
+
+    /// All open documents are to be applied, to a writer that knows none of them.
+    pub(super) fn restart(&mut self) {
+        self.applying.clear();
+        self.waiting = self.open.keys().cloned().collect();
+    }
+}
+
+fn first_difference(before: &str, after: &str) -> u32 {
+    before.bytes().zip(after.bytes()).take_while(|(a, b)| a == b).count() as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_editors_the_newest_text_counts_until_closed() {
+        let mut documents = Documents::default();
+        documents.edit(1, "a.rs", "one".into());
+        documents.edit(2, "a.rs", "two".into());
+        assert_eq!(documents.text("a.rs").as_deref(), Some("two"));
+        assert!(documents.end_session(2));
+        assert_eq!(documents.text("a.rs").as_deref(), Some("one"));
+        documents.close(1, "a.rs");
+        assert_eq!(documents.text("a.rs"), None);
+        assert!(!documents.end_session(1));
+    }
+
+    #[test]
+    fn an_edit_during_application_stays_pending() {
+        let mut documents = Documents::default();
+        documents.edit(1, "a.rs", "one".into());
+        assert_eq!(documents.begin().len(), 1);
+        documents.edit(1, "a.rs", "two".into());
+        documents.end();
+        assert!(documents.is_pending("a.rs"));
+        assert_eq!(documents.begin(), [("a.rs".to_owned(), Some("two".into()))]);
+        documents.end();
+        assert_eq!(documents.n_pending(), 0);
+    }
+}

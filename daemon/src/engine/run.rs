@@ -1,0 +1,724 @@
+//! The thread: takes events, looks at the disk when it is time, applies, publishes, commits. Between
+//! events it sleeps; nothing is due when nothing happened.
+
+use std::{
+    fs, io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use fovea_indexer::{
+    Cancel, ContentHash, FileChange, IndexWriter, Snapshot,
+    vfs::TextSource,
+    writer::{FactsKey, FactsStore, IndexError, Storage},
+};
+use rayon::prelude::*;
+
+use super::{
+    Event, WorkspaceOptions,
+    disk::{Dirty, GitLock},
+    files::{Candidate, Files, Found, Known, Outcome},
+    state::{Phase, Shared},
+};
+use crate::{
+    guard::Refused,
+    walk::Rules,
+    watch::{Notice, Watch, Watching},
+};
+
+/// Quiet time after a publish before the index is made durable.
+const COMMIT_QUIET: Duration = Duration::from_millis(500);
+/// A failed write is tried again after this long.
+const RETRY: Duration = Duration::from_secs(30);
+/// A cookie that is not seen by then was lost with other events.
+const COOKIE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Starts of the engine before a workspace is given up.
+const MAX_STARTS: usize = 3;
+/// The first batch of a scan is small, so that something is searchable soon; each is twice the last.
+const FIRST_BATCH_FILES: usize = 128;
+const MAX_BATCH_FILES: usize = 8_192;
+const MAX_BATCH_BYTES: u64 = 16 << 20;
+
+/// Runs until told to stop. A panic (a bug) starts the engine anew from what is durable.
+pub(super) fn run(
+    shared: &Arc<Shared>,
+    options: &WorkspaceOptions,
+    events: &Sender<Event>,
+    received: &Receiver<Event>,
+) {
+    for start in 1..=MAX_STARTS {
+        let outcome = catch_unwind(AssertUnwindSafe(|| -> Result<(), IndexError> {
+            let mut engine = Engine::open(shared, options, events)?;
+            engine.run(received);
+            Ok(())
+        }));
+        let problem = match outcome {
+            Ok(Ok(())) => return shared.update(|state| state.phase = Phase::Stopped),
+            Ok(Err(err)) => err.to_string(),
+            Err(_) => {
+                format!("a bug ended the engine ({start} of {MAX_STARTS} starts); see the log")
+            }
+        };
+        tracing::error!(root = %shared.root.display(), problem, "engine");
+        shared.update(|state| {
+            state.problem = Some(problem);
+            state.documents.restart();
+        });
+    }
+    shared.update(|state| state.phase = Phase::Failed);
+}
+
+/// Facts from the store, unless everything is to be extracted anew.
+struct Facts {
+    store: Arc<dyn FactsStore>,
+    is_bypassed: AtomicBool,
+}
+
+impl FactsStore for Facts {
+    fn get(&self, key: &FactsKey) -> Option<Vec<u8>> {
+        if self.is_bypassed.load(Ordering::Relaxed) { None } else { self.store.get(key) }
+    }
+
+    fn get_many(&self, keys: &[FactsKey]) -> Vec<Option<Vec<u8>>> {
+        if self.is_bypassed.load(Ordering::Relaxed) {
+            return vec![None; keys.len()];
+        }
+        self.store.get_many(keys)
+    }
+
+    fn put(&self, batch: Vec<(FactsKey, Vec<u8>)>) {
+        self.store.put(batch);
+    }
+}
+
+struct Engine<'a> {
+    shared: &'a Arc<Shared>,
+    options: &'a WorkspaceOptions,
+    events: &'a Sender<Event>,
+    facts: Arc<Facts>,
+    writer: IndexWriter,
+    files: Files,
+    watch: Option<Watch>,
+    git: GitLock,
+    dirty: Dirty,
+    /// Syncs to answer once their cookie is seen, or the time is over.
+    cookies: Vec<(PathBuf, Instant, Sender<()>)>,
+    /// When the index is to be made durable.
+    commit_due: Option<Instant>,
+    retry_due: Option<Instant>,
+    poll_due: Option<Instant>,
+    has_buffers: bool,
+}
+
+enum Next {
+    Continue,
+    Stop,
+}
+
+impl<'a> Engine<'a> {
+    fn open(
+        shared: &'a Arc<Shared>,
+        options: &'a WorkspaceOptions,
+        events: &'a Sender<Event>,
+    ) -> Result<Self, IndexError> {
+        let started = Instant::now();
+        shared.update(|state| (state.phase, state.stage) = (Phase::Opening, "open"));
+        let facts = Arc::new(Facts {
+            store: Arc::clone(&options.facts),
+            is_bypassed: AtomicBool::new(false),
+        });
+        let writer = open_writer(shared, options, &facts)?;
+        let mut engine = Self {
+            shared,
+            options,
+            events,
+            facts,
+            writer,
+            files: Files::default(),
+            watch: None,
+            git: GitLock::new(&shared.root),
+            dirty: Dirty::default(),
+            cookies: Vec::new(),
+            commit_due: None,
+            retry_due: None,
+            poll_due: None,
+            has_buffers: true,
+        };
+        let snapshot = engine.writer.snapshot();
+        let n_files = snapshot.files().count();
+        if n_files > 0 {
+            shared.publish(snapshot.clone());
+        }
+        engine.start(snapshot, started, n_files > 0);
+        Ok(engine)
+    }
+
+    /// The first scan: what an earlier run indexed is only looked at.
+    fn start(&mut self, snapshot: Snapshot, started: Instant, reopened: bool) {
+        self.shared.update(|state| {
+            (state.phase, state.stage) = (Phase::Scanning, "scan");
+            (state.n_done, state.n_total) = (0, 0);
+        });
+        let is_indexed = |path: &str, hash: ContentHash| {
+            snapshot.file(path).and_then(|file| snapshot.hash(file)) == Some(hash)
+        };
+        if let Some(known) = Files::load(&self.files_table(), &self.settings(), &is_indexed) {
+            self.files.remember(known);
+        }
+        self.start_watch();
+        let mut found = self.scan("", true, &Default::default());
+        self.files.forget();
+        // Indexed once and not met by the scan.
+        let met: std::collections::HashSet<&str> =
+            found.candidates.iter().map(|candidate| candidate.path.as_str()).collect();
+        let indexed = snapshot.files().map(|file| snapshot.path(file));
+        let gone = indexed.filter(|path| !met.contains(path) && !self.has(path));
+        let gone: Vec<String> = gone.map(str::to_owned).collect();
+        found.removed.extend(gone);
+        let is_changed = self.apply_found(found);
+        self.apply_buffers();
+        if is_changed || !reopened {
+            self.commit();
+            self.save_files();
+        }
+        if self.shared.snapshot.load().is_none() {
+            // An empty workspace answers too.
+            self.shared.publish(self.writer.snapshot());
+        }
+        let elapsed = started.elapsed();
+        self.shared.update(|state| {
+            state.phase = Phase::Ready;
+            state.stage = "ready";
+            state.reopened = reopened;
+            state.last_index_ms = Some(elapsed.as_millis() as u64);
+        });
+        self.measure();
+        self.update_pending();
+        tracing::info!(
+            root = %self.shared.root.display(),
+            n_files = self.files.n_files(),
+            reopened,
+            ms = elapsed.as_millis() as u64,
+            "workspace is ready"
+        );
+    }
+
+    fn has(&self, path: &str) -> bool {
+        self.files.get(path).is_some_and(|known| matches!(known.outcome, Outcome::Indexed(_)))
+    }
+
+    fn run(&mut self, received: &Receiver<Event>) {
+        loop {
+            let event = match self.next_due() {
+                None => received.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(due) => received.recv_deadline(due),
+            };
+            match event {
+                Ok(event) => {
+                    let mut next = self.take(event);
+                    // A burst becomes one batch.
+                    for event in received.try_iter() {
+                        if let Next::Stop = self.take(event) {
+                            next = Next::Stop;
+                        }
+                    }
+                    if let Next::Stop = next {
+                        break;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.work();
+        }
+        self.commit();
+        self.save_files();
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let cookie = self.cookies.iter().map(|(_, due, _)| *due).min();
+        [
+            self.dirty.due(self.quiet(), &self.git, now),
+            self.commit_due,
+            self.retry_due,
+            self.poll_due,
+            cookie,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn quiet(&self) -> Duration {
+        Duration::from_millis(self.shared.loaded.load().config.daemon.debounce_ms)
+    }
+
+    fn take(&mut self, event: Event) -> Next {
+        match event {
+            Event::Buffers => self.has_buffers = true,
+            Event::Disk(Notice::Changed(paths)) => {
+                paths.into_iter().for_each(|path| self.note(path))
+            }
+            Event::Disk(Notice::Lost) => {
+                tracing::info!(root = %self.shared.root.display(), "events were lost, walking");
+                self.dirty.add_all(Instant::now());
+                self.shared.update(|state| state.is_rescan_due = true);
+            }
+            Event::Sync(done) => self.begin_sync(done),
+            Event::Reindex(done) => {
+                if let Err(err) = self.reindex() {
+                    self.fail(&err);
+                }
+                drop(done);
+            }
+            Event::Stop => return Next::Stop,
+        }
+        Next::Continue
+    }
+
+    fn note(&mut self, path: PathBuf) {
+        let now = Instant::now();
+        if let Some(index) = self.cookies.iter().position(|(cookie, ..)| *cookie == path) {
+            let (_, _, done) = self.cookies.swap_remove(index);
+            // Everything before the cookie is noted by now.
+            self.look();
+            self.update_pending();
+            let _ = done.send(());
+        } else if !path.starts_with(&self.options.cookies) {
+            self.dirty.add(&path, &self.shared.rules.load(), &self.files, now);
+        }
+    }
+
+    fn work(&mut self) {
+        let now = Instant::now();
+        if std::mem::take(&mut self.has_buffers) {
+            self.apply_buffers();
+        }
+        if self.cookies.iter().any(|(_, due, _)| now >= *due) {
+            self.dirty.add_all(now);
+            self.look();
+            self.update_pending();
+            let (late, waiting) =
+                std::mem::take(&mut self.cookies).into_iter().partition(|(_, due, _)| now >= *due);
+            self.cookies = waiting;
+            let late: Vec<(PathBuf, Instant, Sender<()>)> = late;
+            for (_, _, done) in late {
+                let _ = done.send(());
+            }
+        }
+        let is_over = |due: Option<Instant>| due.is_some_and(|due| now >= due);
+        if is_over(self.poll_due) {
+            self.dirty.add_all(now);
+            self.look();
+            self.set_poll();
+        }
+        if is_over(self.retry_due) {
+            self.retry_due = None;
+            self.dirty.add_all(now);
+            self.look();
+        }
+        if is_over(self.dirty.due(self.quiet(), &self.git, now)) {
+            self.look();
+        }
+        if is_over(self.commit_due) {
+            self.commit();
+        }
+        self.update_pending();
+    }
+
+    fn update_pending(&self) {
+        let n_dirty = self.dirty.n();
+        self.shared.update(|state| {
+            state.n_dirty = n_dirty;
+            state.is_rescan_due &= n_dirty > 0;
+        });
+    }
+
+    /// A file of our own in a watched folder: its event comes after those of everything written before.
+    fn begin_sync(&mut self, done: Sender<()>) {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        self.apply_buffers();
+        if self.watch.as_ref().is_some_and(Watch::is_complete) && cfg!(target_os = "linux") {
+            let name = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+            let cookie = self.options.cookies.join(name);
+            if fs::write(&cookie, "").and_then(|()| fs::remove_file(&cookie)).is_ok() {
+                return self.cookies.push((cookie, Instant::now() + COOKIE_TIMEOUT, done));
+            }
+        }
+        self.dirty.add_all(Instant::now());
+        self.look();
+        self.update_pending();
+        let _ = done.send(());
+    }
+
+    fn reindex(&mut self) -> Result<(), IndexError> {
+        let started = Instant::now();
+        self.shared.update(|state| (state.phase, state.stage) = (Phase::Scanning, "reindex"));
+        // The old writer must let go of the folder before it is opened anew.
+        self.writer = IndexWriter::open(
+            Storage::Memory,
+            Arc::clone(&self.options.facts),
+            self.source(),
+            Arc::clone(&self.options.embedder),
+        )?;
+        let index = index_folder(self.options);
+        match fs::remove_dir_all(&index) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(IndexError::Io { path: index, source });
+            }
+            _ => {}
+        }
+        self.facts.is_bypassed.store(true, Ordering::Relaxed);
+        self.writer = open_writer(self.shared, self.options, &self.facts)?;
+        self.files = Files::default();
+        self.dirty = Dirty::default();
+        self.shared.update(|state| {
+            state.skipped.clear();
+            state.documents.restart();
+        });
+        let snapshot = self.writer.snapshot();
+        self.start(snapshot, started, false);
+        self.facts.is_bypassed.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn source(&self) -> Arc<dyn TextSource> {
+        Arc::clone(self.shared) as Arc<dyn TextSource>
+    }
+
+    fn start_watch(&mut self) {
+        let loaded = self.shared.loaded.load_full();
+        self.watch = None;
+        if loaded.config.daemon.watch {
+            let events = self.events.clone();
+            let mut watch =
+                Watch::new(&self.shared.root, move |notice| drop(events.send(Event::Disk(notice))));
+            if fs::create_dir_all(&self.options.cookies).is_ok() {
+                watch.add(&self.options.cookies);
+            }
+            self.watch = Some(watch);
+        }
+        self.update_watching();
+    }
+
+    fn update_watching(&mut self) {
+        let watching = match &self.watch {
+            None => Watching::Off,
+            Some(watch) if watch.is_complete() => Watching::Events,
+            Some(_) => Watching::Polling,
+        };
+        let problem = self.watch.as_ref().and_then(Watch::problem).map(str::to_owned);
+        self.shared.update(|state| (state.watching, state.watch_problem) = (watching, problem));
+        if watching == Watching::Polling && self.poll_due.is_none() {
+            self.set_poll();
+        }
+    }
+
+    fn set_poll(&mut self) {
+        let seconds = self.shared.loaded.load().config.daemon.poll_interval_s.max(1);
+        self.poll_due = Some(Instant::now() + Duration::from_secs(seconds));
+    }
+
+    fn scan(
+        &mut self,
+        folder: &str,
+        deep: bool,
+        forced: &std::collections::HashSet<String>,
+    ) -> Found {
+        let rules = self.shared.rules.load_full();
+        let (root, watch) = (&self.shared.root, &mut self.watch);
+        let found = self.files.scan(&rules, folder, deep, forced, &mut |folder, starts| {
+            let Some(watch) = watch else { return };
+            let folder = root.join(folder);
+            if starts { watch.add(&folder) } else { watch.remove(&folder) }
+        });
+        if found.new_folders > 0 {
+            self.update_watching();
+        }
+        found
+    }
+
+    /// Looks at everything that may have changed, and applies what did.
+    fn look(&mut self) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        if dirty.is_empty() {
+            return;
+        }
+        if dirty.settings {
+            self.load_settings();
+            dirty.all = true;
+        }
+        if dirty.all {
+            dirty.folders = [(String::new(), true)].into();
+        }
+        let mut found = Found::default();
+        for (folder, deep) in &dirty.folders {
+            // Looked at with its parent, or gone.
+            if !folder.is_empty() && !self.files.has_folder(folder) {
+                continue;
+            }
+            let more = self.scan(folder, *deep, &dirty.forced);
+            found.candidates.extend(more.candidates);
+            found.removed.extend(more.removed);
+        }
+        self.apply_found(found);
+    }
+
+    fn load_settings(&self) {
+        let loaded = super::load(&self.options.layers.with_root(&self.shared.root));
+        let (rules, problems) = Rules::new(&self.shared.root, &loaded.config.index);
+        self.shared.rules.store(Arc::new(rules));
+        self.shared.loaded.store(Arc::new(loaded));
+        self.shared.update(|state| state.config_problems = problems);
+    }
+
+    /// Reads and applies what a scan found; true if anything changed.
+    fn apply_found(&mut self, found: Found) -> bool {
+        let n_total = found.candidates.len();
+        if !found.candidates.is_empty() || !found.removed.is_empty() {
+            self.shared.update(|state| (state.n_done, state.n_total) = (0, n_total));
+        }
+        let mut is_changed = !found.removed.is_empty();
+        let removed = found.removed.iter().map(|path| FileChange::Removed { path: path.clone() });
+        if is_changed && !self.apply(removed.collect()) {
+            return false;
+        }
+        let (mut rest, mut max_files, mut n_done) =
+            (found.candidates.as_slice(), FIRST_BATCH_FILES, 0);
+        while !rest.is_empty() && !self.shared.is_stopping() {
+            let (batch, tail) = rest.split_at(batch_len(rest, max_files));
+            rest = tail;
+            max_files = (max_files * 2).min(MAX_BATCH_FILES);
+            let changes = self.read(batch);
+            if !changes.is_empty() {
+                is_changed = true;
+                if !self.apply(changes) {
+                    self.forget_candidates(batch);
+                    self.forget_candidates(rest);
+                    return false;
+                }
+            }
+            n_done += batch.len();
+            self.shared.update(|state| (state.stage, state.n_done) = ("parse", n_done));
+        }
+        if self.shared.is_stopping() {
+            self.forget_candidates(rest);
+        }
+        is_changed
+    }
+
+    /// What was not applied is read again by the next scan.
+    fn forget_candidates(&mut self, candidates: &[Candidate]) {
+        for candidate in candidates {
+            self.files.remove(&candidate.path);
+        }
+    }
+
+    /// Reads candidates in parallel; notes each one's outcome and returns what the index must learn.
+    fn read(&mut self, batch: &[Candidate]) -> Vec<FileChange> {
+        let shared = Arc::clone(self.shared);
+        let texts: Vec<_> = self
+            .options
+            .pool
+            .install(|| batch.par_iter().map(|candidate| shared.read(&candidate.path)).collect());
+        let max_files = self.shared.loaded.load().config.index.max_files;
+        let mut changes = Vec::new();
+        let mut skipped = Vec::new();
+        for (Candidate { path, stat, n_bytes }, text) in batch.iter().zip(texts) {
+            let before = self.files.get(path).map(|known| known.outcome.clone());
+            let was_indexed = match &before {
+                Some(Outcome::Indexed(hash)) => Some(*hash),
+                _ => None,
+            };
+            let text = match text {
+                Ok(_) if before.is_none() && self.files.n_files() >= max_files => {
+                    Err(format!("the workspace has more than {max_files} files (index.max-files)"))
+                }
+                Ok(text) => Ok(text),
+                Err(Refused::Gone) => {
+                    self.files.remove(path);
+                    if was_indexed.is_some() {
+                        changes.push(FileChange::Removed { path: path.clone() });
+                    }
+                    skipped.push((path, None));
+                    continue;
+                }
+                Err(refused) => Err(refused.to_string()),
+            };
+            let outcome = match text {
+                Ok(text) => {
+                    let hash = ContentHash::of(text.as_bytes());
+                    if was_indexed != Some(hash) {
+                        changes.push(FileChange::Saved { path: path.clone(), text });
+                    }
+                    skipped.push((path, None));
+                    Outcome::Indexed(hash)
+                }
+                Err(reason) => {
+                    if was_indexed.is_some() {
+                        changes.push(FileChange::Removed { path: path.clone() });
+                    }
+                    skipped.push((path, Some(reason.clone())));
+                    Outcome::Skipped(reason)
+                }
+            };
+            self.files.set(path, Known { stat: stat.settled(), n_bytes: *n_bytes, outcome });
+        }
+        self.shared.update(|state| {
+            for (path, reason) in skipped {
+                match reason {
+                    Some(reason) => drop(state.skipped.insert(path.clone(), reason)),
+                    None => drop(state.skipped.remove(path)),
+                }
+            }
+        });
+        changes
+    }
+
+    /// Applies and publishes; false if the previous snapshot had to stay.
+    fn apply(&mut self, changes: Vec<FileChange>) -> bool {
+        let shared = Arc::clone(self.shared);
+        let cancel = Cancel::when(move || shared.is_stopping());
+        let writer = &mut self.writer;
+        let applied = self.options.pool.install(|| writer.apply(changes, &mut |_| {}, &cancel));
+        match applied {
+            Ok(snapshot) => {
+                self.shared.publish(snapshot);
+                self.commit_due = Some(Instant::now() + COMMIT_QUIET);
+                true
+            }
+            Err(IndexError::Cancelled { .. }) => false,
+            Err(err) => {
+                self.fail(&err);
+                false
+            }
+        }
+    }
+
+    fn apply_buffers(&mut self) {
+        let documents = self.shared.lock().documents.begin();
+        if documents.is_empty() {
+            return;
+        }
+        let changes = documents.into_iter().map(|(path, text)| match text {
+            Some(text) => FileChange::Edited { path, text },
+            None => FileChange::Closed { path },
+        });
+        let due = self.commit_due;
+        self.apply(changes.collect());
+        // Unsaved text is never made durable, so typing alone writes nothing.
+        self.commit_due = due;
+        self.shared.update(|state| state.documents.end());
+    }
+
+    fn commit(&mut self) {
+        self.commit_due = None;
+        match self.writer.commit() {
+            Ok(()) => {
+                self.shared.update(|state| state.problem = None);
+                self.shared.publish(self.writer.snapshot());
+            }
+            Err(err) => self.fail(&err),
+        }
+    }
+
+    fn fail(&mut self, err: &IndexError) {
+        let root = self.shared.root.display();
+        tracing::error!(%err, %root, "the previous snapshot stays");
+        self.retry_due = Some(Instant::now() + RETRY);
+        self.shared.update(|state| state.problem = Some(err.to_string()));
+    }
+
+    fn files_table(&self) -> PathBuf {
+        self.options.folder.join("files")
+    }
+
+    /// Settings under which the table of files is valid.
+    fn settings(&self) -> String {
+        let loaded = self.shared.loaded.load();
+        format!("{} {:?}", env!("CARGO_PKG_VERSION"), loaded.config.index)
+    }
+
+    fn save_files(&self) {
+        if let Err(err) = self.files.save(&self.files_table(), &self.settings()) {
+            tracing::warn!(%err, "the table of files is not saved; the next start reads all files");
+        }
+    }
+
+    /// Figures for the status that are too dear to take at every question.
+    fn measure(&self) {
+        let snapshot = self.writer.snapshot();
+        let facts = snapshot.files().filter_map(|file| snapshot.facts(file));
+        let n_occurrences = facts.map(|facts| facts.occurrences.len()).sum();
+        let index_bytes = folder_bytes(&self.options.folder);
+        self.shared.update(|state| {
+            state.n_occurrences = n_occurrences;
+            state.index_bytes = index_bytes;
+        });
+    }
+}
+
+fn index_folder(options: &WorkspaceOptions) -> PathBuf {
+    options.folder.join("index")
+}
+
+fn open_writer(
+    shared: &Arc<Shared>,
+    options: &WorkspaceOptions,
+    facts: &Arc<Facts>,
+) -> Result<IndexWriter, IndexError> {
+    let open = |storage| {
+        let facts = Arc::clone(facts) as Arc<dyn FactsStore>;
+        let source = Arc::clone(shared) as Arc<dyn TextSource>;
+        let embedder = Arc::clone(&options.embedder);
+        options.pool.install(|| IndexWriter::open(storage, facts, source, embedder))
+    };
+    let folder = index_folder(options);
+    let (writer, note) = match crate::dirs::ensure_private(&folder, "FOVEA_DATA_DIR") {
+        Ok(()) => match open(Storage::Directory(folder)) {
+            Ok(writer) => (writer, None),
+            // Another process has it, or the disk is full: everything works, nothing is kept.
+            Err(err) => (open(Storage::Memory)?, Some(err.to_string())),
+        },
+        Err(err) => (open(Storage::Memory)?, Some(err.to_string())),
+    };
+    let mut notes = Vec::new();
+    notes.extend(note.map(|note| format!("the index is kept in memory only: {note}")));
+    if let Some(reason) = &writer.opened().rebuilt {
+        tracing::info!(reason, root = %shared.root.display(), "rebuilding the index");
+    }
+    shared.update(|state| state.notes = notes);
+    Ok(writer)
+}
+
+fn batch_len(candidates: &[Candidate], max_files: usize) -> usize {
+    let mut n_bytes = 0;
+    let fits = candidates.iter().take(max_files).take_while(|candidate| {
+        let fits = n_bytes < MAX_BATCH_BYTES;
+        n_bytes += candidate.n_bytes;
+        fits
+    });
+    fits.count().max(1)
+}
+
+fn folder_bytes(folder: &std::path::Path) -> u64 {
+    let mut n_bytes = 0;
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_dir() => folders.push(entry.path()),
+                Ok(metadata) => n_bytes += metadata.len(),
+                Err(_) => {}
+            }
+        }
+    }
+    n_bytes
+}

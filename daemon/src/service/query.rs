@@ -1,0 +1,396 @@
+//! Questions about one workspace, answered from its newest snapshot.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use fovea_api::{Answer, ApiError, At, CompletionItem, Encoding, ErrorCode, SearchHit, SearchView};
+use fovea_indexer::{
+    Cancel, FileId, Snapshot, SymbolId,
+    graph::{Candidate, Certainty, Edge, FilePosition},
+    grep::GrepQuery,
+    rank::{QueryError, SearchQuery},
+    text::{ByteRange, LineCol, LineIndex},
+};
+
+use super::{
+    Running,
+    views::{Views, certainty_name, location, one_line},
+};
+use crate::engine::Workspace;
+
+/// A question waits this long for the first snapshot, and for an edit to be indexed.
+const FIRST_SNAPSHOT: Duration = Duration::from_secs(30);
+const EDIT: Duration = Duration::from_millis(500);
+
+/// One question's view of its workspace.
+pub(super) struct Query<'a> {
+    pub(super) workspace: &'a Workspace,
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) cancel: Cancel,
+}
+
+/// A cursor in a text that was checked against it.
+pub(super) struct Place {
+    /// `None` for an open document that is not indexed yet.
+    pub(super) file: Option<FileId>,
+    pub(super) text: Arc<str>,
+    pub(super) offset: u32,
+}
+
+type Result<T> = std::result::Result<T, ApiError>;
+
+impl<'a> Query<'a> {
+    /// `edited` is the document the question is about: its newest text is waited for.
+    pub(super) fn new(
+        workspace: &'a Workspace,
+        running: &Running,
+        edited: Option<&str>,
+    ) -> Result<Self> {
+        let cancel = running.cancel();
+        let latest = Instant::now() + FIRST_SNAPSHOT;
+        let deadline = running.deadline().map_or(latest, |deadline| deadline.min(latest));
+        let Some(mut snapshot) = workspace.snapshot(&cancel, deadline) else {
+            if running.is_cancelled() {
+                return Err(super::cancelled());
+            }
+            let root = workspace.root().display();
+            let message = match workspace.failure() {
+                Some(failure) => format!("`{root}` is not indexed: {failure}"),
+                None => format!("`{root}` is still being opened; ask again in a moment"),
+            };
+            return Err(ApiError { code: ErrorCode::Unavailable, message });
+        };
+        if let Some(path) = edited {
+            workspace.wait_for_edit(path, &cancel, deadline.min(Instant::now() + EDIT));
+            snapshot = workspace.snapshot(&cancel, deadline).unwrap_or(snapshot);
+        }
+        Ok(Self { workspace, snapshot, cancel })
+    }
+
+    fn views(&self) -> Views<'_> {
+        Views::new(&self.snapshot)
+    }
+
+    /// Checks that `path` is one of ours and returns its file.
+    fn file(&self, path: &str) -> Result<FileId> {
+        check_path(path)?;
+        self.snapshot.file(path).ok_or_else(|| self.not_indexed(path))
+    }
+
+    fn not_indexed(&self, path: &str) -> ApiError {
+        let why = self.workspace.why(path);
+        let reason = why.reason.unwrap_or_else(|| "it is not in the index".into());
+        let code = if why.outcome == "skipped" { ErrorCode::Refused } else { ErrorCode::NotFound };
+        ApiError { code, message: format!("`{path}` is not indexed: {reason}") }
+    }
+
+    /// The text a cursor is in, as the user sees it: the open document, else the saved text.
+    pub(super) fn place(&self, at: &At) -> Result<Place> {
+        check_path(&at.path)?;
+        let file = self.snapshot.file(&at.path);
+        let text = match self.workspace.document(&at.path) {
+            Some(text) => text,
+            None => match file.and_then(|file| self.snapshot.text(file)) {
+                Some(text) => text,
+                // Saved a moment ago, or excluded.
+                None => self.workspace.read(&at.path).map_err(|_| self.not_indexed(&at.path))?,
+            },
+        };
+        if file.is_none()
+            && let Some(rule) = self.workspace.rules().why_excluded(&at.path)
+        {
+            let message = format!("`{}` is excluded: {rule}", at.path);
+            return Err(ApiError { code: ErrorCode::Refused, message });
+        }
+        let offset = offset(at, &text)?;
+        Ok(Place { file, text, offset })
+    }
+
+    fn position(&self, at: &At) -> Result<FilePosition> {
+        let place = self.place(at)?;
+        let file = place.file.ok_or_else(|| self.not_indexed(&at.path))?;
+        Ok(FilePosition { file, offset: place.offset })
+    }
+
+    pub(super) fn search(&self, text: &str, limit: usize, near: Option<&At>) -> Result<Answer> {
+        let started = Instant::now();
+        let near = near.map(|at| self.position(at)).transpose()?;
+        let query = SearchQuery { text: text.to_owned(), limit, near, exclude: Vec::new() };
+        let results = self.snapshot.search(&query, &self.cancel).map_err(bad_query)?;
+        let views = self.views();
+        let hits = results.hits.into_iter().map(|hit| {
+            let file = hit.chunk.file;
+            let symbol = hit.symbol.and_then(|id| views.symbol(id, Certainty::Exact));
+            let parts = [
+                ("lexical", hit.parts.lexical),
+                ("vector", hit.parts.vector),
+                ("symbol", hit.parts.symbol),
+                ("path", hit.parts.path),
+                ("graph", hit.parts.graph),
+                ("structure", hit.parts.structure),
+            ];
+            SearchHit {
+                location: views.location(file, hit.range),
+                symbol: symbol.as_ref().map(|symbol| symbol.name.clone()),
+                symbol_kind: symbol.map(|symbol| symbol.kind),
+                score: hit.score,
+                parts: parts.map(|(name, value)| (name.to_owned(), value)).into(),
+                matched: hit.matched,
+                text: views.slice(file, hit.range),
+            }
+        });
+        let query_kind = serde_json::to_value(results.kind).ok();
+        let query_kind = query_kind.and_then(|kind| kind.as_str().map(str::to_owned));
+        Ok(Answer::Search(SearchView {
+            query_kind: query_kind.unwrap_or_default(),
+            hits: hits.collect(),
+            took_us: started.elapsed().as_micros() as u64,
+        }))
+    }
+
+    pub(super) fn grep(
+        &self,
+        pattern: String,
+        is_regex: bool,
+        ignore_case: bool,
+        limit: usize,
+    ) -> Result<Answer> {
+        let started = Instant::now();
+        let query = GrepQuery {
+            pattern,
+            is_literal: !is_regex,
+            ignore_case,
+            limit,
+            ..GrepQuery::default()
+        };
+        let results = self.snapshot.grep(&query, &self.cancel).map_err(bad_query)?;
+        let views = self.views();
+        let hits = results.lines.into_iter().map(|line| SearchHit {
+            location: views.location(line.file, line.range),
+            symbol: None,
+            symbol_kind: None,
+            score: 1.0,
+            parts: Vec::new(),
+            matched: line.matches.iter().map(|range| views.slice(line.file, *range)).collect(),
+            text: line.text,
+        });
+        Ok(Answer::Search(SearchView {
+            query_kind: "code".to_owned(),
+            hits: hits.collect(),
+            took_us: started.elapsed().as_micros() as u64,
+        }))
+    }
+
+    pub(super) fn definition(&self, at: &At) -> Result<Answer> {
+        let position = self.position(at)?;
+        let resolution = self.snapshot.graph().resolve(position);
+        let symbols = self.symbols(&resolution.candidates);
+        Ok(Answer::Definitions { symbols, external: resolution.external })
+    }
+
+    fn symbols(&self, candidates: &[Candidate]) -> Vec<fovea_api::SymbolView> {
+        let views = self.views();
+        candidates.iter().filter_map(|c| views.symbol(c.symbol, c.certainty)).collect()
+    }
+
+    /// The symbol meant at a cursor: what its occurrence resolves to, or the definition itself.
+    fn symbol_at(&self, at: &At) -> Result<Option<Candidate>> {
+        let position = self.position(at)?;
+        Ok(self.snapshot.graph().resolve(position).candidates.first().copied())
+    }
+
+    pub(super) fn references(&self, at: &At, include_definition: bool) -> Result<Answer> {
+        let Some(of) = self.symbol_at(at)? else {
+            return Ok(Answer::References { of: None, references: Vec::new() });
+        };
+        let views = self.views();
+        let references = self.snapshot.graph().references(of.symbol, &self.cancel);
+        let references = references
+            .iter()
+            .filter(|r| include_definition || r.role != fovea_indexer::facts::Role::Definition)
+            .map(|reference| views.reference(reference))
+            .collect();
+        Ok(Answer::References { of: views.symbol(of.symbol, of.certainty), references })
+    }
+
+    pub(super) fn implementations(&self, at: &At) -> Result<Answer> {
+        let found = match self.symbol_at(at)? {
+            Some(of) => self.snapshot.graph().implementations(of.symbol, &self.cancel),
+            None => Vec::new(),
+        };
+        Ok(Answer::Definitions { symbols: self.symbols(&found), external: None })
+    }
+
+    pub(super) fn callers(&self, at: &At) -> Result<Answer> {
+        self.edges(at, |of| self.snapshot.graph().callers(of, &self.cancel), |edge| edge.from)
+    }
+
+    pub(super) fn callees(&self, at: &At) -> Result<Answer> {
+        self.edges(at, |of| self.snapshot.graph().callees(of, &self.cancel), |edge| edge.to)
+    }
+
+    fn edges(
+        &self,
+        at: &At,
+        edges: impl Fn(SymbolId) -> Vec<Edge>,
+        other: impl Fn(&Edge) -> SymbolId,
+    ) -> Result<Answer> {
+        let Some(of) = self.symbol_at(at)? else {
+            return Ok(Answer::Edges { of: None, edges: Vec::new() });
+        };
+        let views = self.views();
+        let edges = edges(of.symbol);
+        let edges = edges.iter().filter_map(|edge| views.edge(edge, other(edge))).collect();
+        Ok(Answer::Edges { of: views.symbol(of.symbol, of.certainty), edges })
+    }
+
+    pub(super) fn workspace_symbols(&self, query: &str, limit: usize) -> Answer {
+        let views = self.views();
+        let found = self.snapshot.symbols_matching(query, limit);
+        let symbols = found.iter().filter_map(|(id, _)| views.symbol(*id, Certainty::Exact));
+        Answer::Symbols(symbols.collect())
+    }
+
+    pub(super) fn document_symbols(&self, path: &str) -> Result<Answer> {
+        let file = self.file(path)?;
+        let views = self.views();
+        let facts = self.snapshot.facts(file).ok_or_else(|| self.not_indexed(path))?;
+        let symbols = facts.symbols.iter().enumerate().filter(|(_, s)| s.kind.is_outline());
+        let ids = symbols.map(|(index, _)| SymbolId { file, index: index as u32 });
+        Ok(Answer::Symbols(ids.filter_map(|id| views.symbol(id, Certainty::Exact)).collect()))
+    }
+
+    pub(super) fn outline(&self, budget_tokens: usize, focus: Option<&At>) -> Result<Answer> {
+        if let Some(at) = focus {
+            self.position(at)?;
+        }
+        let message = format!("no outline within {budget_tokens} tokens yet; use document symbols");
+        Err(ApiError { code: ErrorCode::Unavailable, message })
+    }
+
+    pub(super) fn offers(&self, at: &At, limit: usize) -> Result<Answer> {
+        let place = self.place(at)?;
+        let Some(file) = place.file else { return Ok(Answer::Offers(Vec::new())) };
+        let offers = self.snapshot.graph().offers(file, place.offset, &place.text);
+        let views = self.views();
+        let lines = LineIndex::new(&place.text);
+        let partial = ByteRange::new(offers.partial.start, offers.partial.end.max(place.offset));
+        let replace = location(&at.path, &place.text, &lines, partial);
+        let typed = offers.partial.slice(&place.text).to_lowercase();
+        let mut items: Vec<_> = offers
+            .items
+            .into_iter()
+            .filter(|offer| offer.name.to_lowercase().starts_with(&typed))
+            .collect();
+        items.sort_by(|a, b| (a.distance, &a.name).cmp(&(b.distance, &b.name)));
+        let items = items.into_iter().take(limit).map(|offer| {
+            let symbol = offer.symbol.and_then(|id| views.symbol(id, offer.certainty));
+            CompletionItem {
+                label: offer.name,
+                kind: symbol.as_ref().map(|s| s.kind.clone()).unwrap_or_default(),
+                detail: symbol.as_ref().map(|s| one_line(&s.signature)).unwrap_or_default(),
+                doc: symbol.as_ref().and_then(|s| s.doc.clone()),
+                certainty: certainty_name(offer.certainty).to_owned(),
+                path: symbol.map(|s| s.location.path),
+                replace: replace.clone(),
+            }
+        });
+        Ok(Answer::Offers(items.collect()))
+    }
+}
+
+fn bad_query(err: QueryError) -> ApiError {
+    ApiError { code: ErrorCode::BadRequest, message: err.to_string() }
+}
+
+fn bad_request(message: String) -> ApiError {
+    ApiError { code: ErrorCode::BadRequest, message }
+}
+
+/// Paths on the wire are relative to the root, `/`-separated, and stay below it.
+pub(super) fn check_path(path: &str) -> Result<()> {
+    let is_below = !path.is_empty()
+        && !path.starts_with('/')
+        && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    if is_below {
+        return Ok(());
+    }
+    let message = format!("`{path}` lies outside the workspace; give a path below its root");
+    Err(ApiError { code: ErrorCode::Refused, message })
+}
+
+/// The byte offset of a cursor. Editors' columns are clamped to the line, as their protocol says; a
+/// person's are not, because a wrong column is a typing mistake.
+fn offset(at: &At, text: &str) -> Result<u32> {
+    let lines = LineIndex::new(text);
+    let position = LineCol { line: at.line, col: at.column };
+    let found = match at.encoding {
+        Encoding::Utf8 => lines.offset(text, position),
+        Encoding::Utf16 => lines.offset_of_utf16(text, position),
+        Encoding::Utf32 => lines.offset_of_chars(text, position),
+    };
+    let (path, line) = (&at.path, at.line + 1);
+    let Some(offset) = found else {
+        let n_lines = lines.n_lines();
+        return Err(bad_request(format!(
+            "line {line} is past the end of `{path}`, which has {n_lines} lines"
+        )));
+    };
+    if at.encoding == Encoding::Utf32 {
+        let start = lines.line_range(at.line).map_or(0, |line| line.start);
+        let n_chars = ByteRange::new(start, offset).slice(text).chars().count() as u32;
+        if at.column > n_chars {
+            return Err(bad_request(format!(
+                "column {} is past the end of line {line} of `{path}`; its last is {}",
+                at.column + 1,
+                n_chars + 1
+            )));
+        }
+    }
+    Ok(offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    fn check_offset(text: &str, line: u32, column: u32, encoding: Encoding, expected: Expect) {
+        let at = At { path: "a.rs".into(), line, column, encoding };
+        expected.assert_eq(&match offset(&at, text) {
+            Ok(offset) => offset.to_string(),
+            Err(err) => err.message,
+        });
+    }
+
+    #[test]
+    fn a_persons_cursor_outside_the_file_is_an_error_that_says_where_the_file_ends() {
+        check_offset(
+            "ab\ncd",
+            7,
+            0,
+            Encoding::Utf32,
+            expect!["line 8 is past the end of `a.rs`, which has 2 lines"],
+        );
+        check_offset(
+            "ab\ncd",
+            1,
+            9,
+            Encoding::Utf32,
+            expect!["column 10 is past the end of line 2 of `a.rs`; its last is 3"],
+        );
+        check_offset("ab\ncd", 1, 2, Encoding::Utf32, expect!["5"]);
+        check_offset("ab\ncd", 1, 9, Encoding::Utf16, expect!["5"]);
+    }
+
+    #[test]
+    fn only_paths_below_the_root_are_taken() {
+        for path in ["", "/etc/passwd", "../x", "a/../../x", "a//b", "./a"] {
+            assert!(check_path(path).is_err(), "{path}");
+        }
+        assert_eq!(check_path("a/b.rs"), Ok(()));
+    }
+}

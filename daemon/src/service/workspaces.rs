@@ -1,0 +1,195 @@
+//! The open workspaces, and what they share: the facts store, the embedder, the threads.
+
+use std::{
+    collections::HashMap,
+    num::NonZero,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    thread::available_parallelism,
+    time::Instant,
+};
+
+use fovea_api::{ApiError, ErrorCode};
+use fovea_indexer::{
+    vector::{self, SharedEmbedder},
+    writer::{FactsStore, MemoryFacts},
+};
+
+use crate::{
+    config::{self, Config, Layers},
+    dirs::{self, Dirs},
+    engine::{Workspace, WorkspaceOptions},
+    root,
+    store::SqliteFacts,
+};
+
+/// Opens workspaces on demand and closes those unused longest.
+pub(super) struct Workspaces {
+    dirs: Dirs,
+    layers: Layers,
+    config: Config,
+    open: Mutex<HashMap<PathBuf, Opened>>,
+    parts: OnceLock<Parts>,
+}
+
+struct Opened {
+    workspace: Arc<Workspace>,
+    used: Instant,
+}
+
+/// Made when the first workspace is opened.
+struct Parts {
+    facts: Arc<dyn FactsStore>,
+    /// The same store, if it is the one on disk.
+    sqlite: Option<Arc<SqliteFacts>>,
+    problem: Option<String>,
+    embedder: SharedEmbedder,
+    pool: Arc<rayon::ThreadPool>,
+}
+
+impl Workspaces {
+    pub(super) fn new(dirs: Dirs, layers: Layers) -> Self {
+        let loaded = config::load(&layers).unwrap_or_else(|err| {
+            tracing::warn!(%err, "settings; the defaults count");
+            config::Loaded::default()
+        });
+        let (open, parts) = (Mutex::default(), OnceLock::new());
+        Self { dirs, layers, config: loaded.config, open, parts }
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The workspace at `root`, opened if it is not.
+    pub(super) fn get(&self, root: &Path) -> Result<Arc<Workspace>, ApiError> {
+        // Clients send the same path again and again; only an unknown one is looked at.
+        if let Some(opened) = self.lock().get_mut(root) {
+            opened.used = Instant::now();
+            return Ok(Arc::clone(&opened.workspace));
+        }
+        let canonical = root::check(root)
+            .map_err(|err| ApiError { code: ErrorCode::NotFound, message: err.to_string() })?;
+        let mut open = self.lock();
+        if let Some(opened) = open.get_mut(&canonical) {
+            opened.used = Instant::now();
+            return Ok(Arc::clone(&opened.workspace));
+        }
+        let workspace = Arc::new(self.open(canonical.clone())?);
+        let opened = Opened { workspace: Arc::clone(&workspace), used: Instant::now() };
+        open.insert(canonical, opened);
+        let surplus = self.surplus(&mut open);
+        drop(open);
+        // Closing saves, which may take a moment.
+        drop(surplus);
+        Ok(workspace)
+    }
+
+    /// The workspace at `root`, if it is open.
+    pub(super) fn get_open(&self, root: &Path) -> Option<Arc<Workspace>> {
+        let open = self.lock();
+        let opened = open.get(root).or_else(|| open.get(&root.canonicalize().ok()?))?;
+        Some(Arc::clone(&opened.workspace))
+    }
+
+    fn open(&self, root: PathBuf) -> Result<Workspace, ApiError> {
+        let unavailable = |message: String| ApiError { code: ErrorCode::Unavailable, message };
+        let parts = self.parts.get_or_init(|| self.make_parts());
+        let folder = self.dirs.workspace(&root);
+        let options = WorkspaceOptions {
+            folder,
+            cookies: self.dirs.runtime.join("cookies"),
+            layers: self.layers.clone(),
+            facts: Arc::clone(&parts.facts),
+            embedder: Arc::clone(&parts.embedder),
+            pool: Arc::clone(&parts.pool),
+            root,
+        };
+        tracing::info!(root = %options.root.display(), "opening workspace");
+        Workspace::open(options).map_err(|err| {
+            unavailable(format!("the system cannot start a thread: {err}; close some programs"))
+        })
+    }
+
+    fn make_parts(&self) -> Parts {
+        let opened = dirs::ensure_private(&self.dirs.data, "FOVEA_DATA_DIR")
+            .map_err(|err| err.to_string())
+            .and_then(|()| {
+                let cookies = self.dirs.runtime.join("cookies");
+                if let Err(err) = dirs::ensure_private(&cookies, "FOVEA_RUNTIME_DIR") {
+                    tracing::warn!(%err, "sync walks the tree");
+                }
+                SqliteFacts::open(&self.dirs.facts()).map_err(|err| err.to_string())
+            });
+        let (sqlite, problem) = match opened {
+            Ok(store) => (Some(Arc::new(store)), None),
+            Err(problem) => {
+                tracing::warn!(problem, "facts are kept in memory only");
+                (None, Some(problem))
+            }
+        };
+        let facts: Arc<dyn FactsStore> = match &sqlite {
+            Some(store) => Arc::clone(store) as Arc<dyn FactsStore>,
+            None => Arc::new(MemoryFacts::default()),
+        };
+        let pool = Arc::new(background_pool(self.config.index.threads));
+        Parts { facts, sqlite, problem, embedder: vector::embedded(), pool }
+    }
+
+    fn surplus(&self, open: &mut HashMap<PathBuf, Opened>) -> Vec<Opened> {
+        let mut surplus = Vec::new();
+        while open.len() > self.config.daemon.max_workspaces.max(1) {
+            let Some(oldest) = open.iter().min_by_key(|(_, opened)| opened.used) else { break };
+            let root = oldest.0.clone();
+            surplus.extend(open.remove(&root));
+        }
+        surplus
+    }
+
+    pub(super) fn roots(&self) -> Vec<PathBuf> {
+        let mut roots: Vec<PathBuf> = self.lock().keys().cloned().collect();
+        roots.sort();
+        roots
+    }
+
+    /// What is wrong with the store all workspaces share.
+    pub(super) fn problem(&self) -> Option<String> {
+        let parts = self.parts.get()?;
+        parts.problem.clone().or_else(|| parts.sqlite.as_ref()?.problem())
+    }
+
+    pub(super) fn end_session(&self, session: u64) {
+        let open: Vec<Arc<Workspace>> =
+            self.lock().values().map(|opened| Arc::clone(&opened.workspace)).collect();
+        open.iter().for_each(|workspace| workspace.end_session(session));
+    }
+
+    /// Closes and saves all.
+    pub(super) fn close(&self) {
+        let open = std::mem::take(&mut *self.lock());
+        drop(open);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<PathBuf, Opened>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Threads for parsing and embedding: one a core, behind everything the user does.
+fn background_pool(n_threads: usize) -> rayon::ThreadPool {
+    let n_cores = available_parallelism().map_or(1, NonZero::get);
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(if n_threads == 0 { n_cores } else { n_threads.min(n_cores * 2) })
+        .thread_name(|index| format!("fovea-index-{index}"))
+        .start_handler(|_| lower_priority())
+        .build()
+        .expect("the system can start threads")
+}
+
+/// Of the calling thread alone (on Linux each thread has its own priority).
+fn lower_priority() {
+    #[cfg(target_os = "linux")]
+    if let Err(err) = rustix::process::setpriority_process(None, 10) {
+        tracing::debug!(%err, "priority");
+    }
+}

@@ -1,0 +1,6 @@
+//! The service and the server on real folders and sockets, each test below its own temporary home.
+
+mod freshness;
+mod lifecycle;
+mod questions;
+mod support;
