@@ -11,6 +11,7 @@ pub mod connect;
 pub mod dirs;
 pub mod engine;
 pub mod guard;
+pub mod models;
 pub mod root;
 pub mod server;
 pub mod service;
