@@ -1,22 +1,39 @@
-//! The one gate for opening files of a workspace: nothing outside the root, nothing that is not a
-//! plain text file, nothing over the cap.
+//! The one gate for the contents of a workspace, on disk ([`read`]) and in editors ([`buffer`]).
+//!
+//! What passes lies inside the root, is a plain text file under the cap, has no excluded name, and
+//! has its secrets overwritten in place. Index, search, prompts and answers only ever see
+//! [`GuardedText`], so what stops here reaches none of them. Ignore files are the walk's business.
+
+mod exclude;
+mod open;
+mod rules;
+mod secrets;
+#[cfg(test)]
+mod tests;
 
 use std::{
-    fs::File,
+    fs::Metadata,
     io::{self, Read},
-    path::{Component, Path},
+    path::Path,
     sync::Arc,
 };
+
+pub use exclude::{Exclusion, excluded};
+pub use secrets::{Redaction, find as find_secrets};
 
 /// Text that may be indexed, shown and put into a prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GuardedText {
     pub text: Arc<str>,
+    /// What was overwritten in `text`; offsets are the same before and after.
+    pub redactions: Vec<Redaction>,
 }
 
 /// Why a file is not opened; shown by `status --why`.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
+    #[error("its name matches `{}`: {}", .0.pattern, .0.reason)]
+    Excluded(Exclusion),
     #[error("it does not exist")]
     Gone,
     #[error("it lies outside the workspace")]
@@ -29,6 +46,8 @@ pub enum Refused {
     Binary,
     #[error("it is not UTF-8 text")]
     NotUtf8,
+    #[error("it changes while it is read")]
+    Changing,
     #[error("it cannot be read: {0}")]
     Unreadable(io::Error),
 }
@@ -36,66 +55,67 @@ pub enum Refused {
 /// How much of a file's start is looked at for a zero byte, which makes it binary.
 const BINARY_PROBE_BYTES: usize = 8 << 10;
 
+/// How often a file that changes under the reader is read again.
+const ATTEMPTS: usize = 3;
+
 /// Reads `path` (relative to `root`, `/`-separated) if it may be indexed.
+///
+/// Links are followed only inside the root; mounts, FIFOs, devices and sockets are never opened.
 ///
 /// # Errors
 /// [`Refused`] says which rule stopped it.
 pub fn read(root: &Path, path: &str, max_bytes: u64) -> Result<GuardedText, Refused> {
-    let relative = Path::new(path);
-    if !relative.components().all(|part| matches!(part, Component::Normal(_))) {
-        return Err(Refused::Outside);
+    if let Some(exclusion) = excluded(path) {
+        return Err(Refused::Excluded(exclusion));
     }
-    let file = open_beneath(root, relative)?;
-    let metadata = file.metadata().map_err(Refused::Unreadable)?;
-    if !metadata.is_file() {
-        return Err(Refused::NotAFile);
+    for _ in 0..ATTEMPTS {
+        if let Some(bytes) = read_once(root, path, max_bytes)? {
+            return accept(bytes);
+        }
     }
+    Err(Refused::Changing)
+}
+
+/// The same decisions for text that an editor holds open.
+///
+/// # Errors
+/// As [`read`].
+pub fn buffer(path: &str, text: &str, max_bytes: u64) -> Result<GuardedText, Refused> {
+    if let Some(exclusion) = excluded(path) {
+        return Err(Refused::Excluded(exclusion));
+    }
+    if text.len() as u64 > max_bytes {
+        return Err(Refused::TooLarge { n_bytes: text.len() as u64, limit: max_bytes });
+    }
+    accept(text.as_bytes().to_vec())
+}
+
+/// `None` if the file changed meanwhile: half of each version is worse than none.
+fn read_once(root: &Path, path: &str, max_bytes: u64) -> Result<Option<Vec<u8>>, Refused> {
+    let file = open::open_beneath(root, Path::new(path))?;
+    let before = file.metadata().map_err(Refused::Unreadable)?;
     let too_large = |n_bytes| Refused::TooLarge { n_bytes, limit: max_bytes };
-    if metadata.len() > max_bytes {
-        return Err(too_large(metadata.len()));
+    if before.len() > max_bytes {
+        return Err(too_large(before.len()));
     }
-    let mut bytes = Vec::with_capacity(metadata.len() as usize + 1);
-    // The file may grow while it is read.
+    let mut bytes = Vec::with_capacity(before.len() as usize + 1);
     (&file).take(max_bytes + 1).read_to_end(&mut bytes).map_err(Refused::Unreadable)?;
     if bytes.len() as u64 > max_bytes {
         return Err(too_large(bytes.len() as u64));
     }
+    let after = file.metadata().map_err(Refused::Unreadable)?;
+    Ok((is_same(&before, &after) && after.len() == bytes.len() as u64).then_some(bytes))
+}
+
+fn is_same(before: &Metadata, after: &Metadata) -> bool {
+    before.len() == after.len() && before.modified().ok() == after.modified().ok()
+}
+
+fn accept(bytes: Vec<u8>) -> Result<GuardedText, Refused> {
     if memchr::memchr(0, &bytes[..bytes.len().min(BINARY_PROBE_BYTES)]).is_some() {
         return Err(Refused::Binary);
     }
-    let text = String::from_utf8(bytes).map_err(|_| Refused::NotUtf8)?;
-    Ok(GuardedText { text: text.into() })
-}
-
-/// Opens without following a link out of the root, and without waiting on a FIFO.
-#[cfg(target_os = "linux")]
-fn open_beneath(root: &Path, relative: &Path) -> Result<File, Refused> {
-    use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
-    let failed = |err: rustix::io::Errno| match err {
-        rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR => Refused::Gone,
-        rustix::io::Errno::XDEV | rustix::io::Errno::LOOP => Refused::Outside,
-        err => Refused::Unreadable(err.into()),
-    };
-    let folder =
-        openat(CWD, root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(failed)?;
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-    Ok(openat2(folder, relative, flags, Mode::empty(), resolve).map_err(failed)?.into())
-}
-
-#[cfg(not(target_os = "linux"))]
-fn open_beneath(root: &Path, relative: &Path) -> Result<File, Refused> {
-    let failed = |err: io::Error| match err.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Refused::Gone,
-        _ => Refused::Unreadable(err),
-    };
-    let path = root.join(relative).canonicalize().map_err(failed)?;
-    if !path.starts_with(root.canonicalize().map_err(failed)?) {
-        return Err(Refused::Outside);
-    }
-    if !path.metadata().map_err(failed)?.is_file() {
-        return Err(Refused::NotAFile);
-    }
-    File::open(path).map_err(failed)
+    let mut text = String::from_utf8(bytes).map_err(|_| Refused::NotUtf8)?;
+    let redactions = secrets::redact(&mut text);
+    Ok(GuardedText { text: text.into(), redactions })
 }
