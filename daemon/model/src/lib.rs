@@ -19,3 +19,6 @@ pub use request::{
     Scored, Stop, Timings,
 };
 pub use tokenizer::{Tokenizer, TokenizerError};
+
+mod kernels;
+pub use kernels::Isa;
