@@ -20,5 +20,8 @@ pub use request::{
 };
 pub use tokenizer::{Tokenizer, TokenizerError};
 
+mod forward;
 mod kernels;
+mod kv;
+pub use forward::{LoadOptions, Model};
 pub use kernels::Isa;
