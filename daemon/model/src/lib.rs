@@ -21,7 +21,15 @@ pub use request::{
 pub use tokenizer::{Tokenizer, TokenizerError};
 
 mod forward;
+mod generate;
 mod kernels;
 mod kv;
+mod names;
+mod sample;
+mod session;
+mod speculate;
+mod stop;
+mod vocab;
 pub use forward::{LoadOptions, Model};
+pub use session::{Session, SessionStatus};
 pub use kernels::Isa;

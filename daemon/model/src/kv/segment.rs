@@ -143,6 +143,11 @@ impl SegmentStore {
         self.entries.len()
     }
 
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+        self.bytes = 0;
+    }
+
     /// The segment of that key, if its tokens are these: a key that lies is not believed.
     pub(crate) fn get(&mut self, key: &[u8; 32], tokens: &[u32]) -> Option<Arc<SegmentKv>> {
         self.clock += 1;
