@@ -9,6 +9,7 @@ pub mod gguf;
 pub mod prompt;
 pub mod request;
 pub mod tokenizer;
+pub mod worker;
 
 pub use error::ModelError;
 pub use family::Family;

@@ -67,13 +67,6 @@ impl TokenPrompt {
     pub(crate) fn tail_mut(&mut self) -> Option<&mut Vec<u32>> {
         self.parts.last_mut().filter(|part| part.key.is_none()).map(|part| &mut part.tokens)
     }
-
-    pub(crate) fn push(&mut self, tokens: &[u32]) {
-        match self.tail_mut() {
-            Some(tail) => tail.extend_from_slice(tokens),
-            None => self.parts.push(Part { key: None, tokens: tokens.to_vec() }),
-        }
-    }
 }
 
 /// What a session is and holds.

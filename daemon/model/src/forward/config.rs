@@ -117,11 +117,6 @@ impl Config {
     pub(crate) fn group(&self) -> usize {
         self.n_heads / self.n_kv_heads
     }
-
-    /// Bytes of keys and values that one position takes.
-    pub(crate) fn kv_bytes(&self) -> usize {
-        self.n_layers * self.n_kv_heads * self.head_dim * 2 * size_of::<u16>()
-    }
 }
 
 fn refuse(key: String, reason: &str) -> ModelError {

@@ -109,7 +109,7 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     fn store_f16(self, v: Self::V, to: &mut [u16; LANES]) {
-        const MODE: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+        const MODE: i32 = _MM_FROUND_TO_NEAREST_INT;
         // SAFETY: see above.
         unsafe {
             _mm_storeu_si128(to.as_mut_ptr().cast(), _mm256_cvtps_ph::<MODE>(v[0]));

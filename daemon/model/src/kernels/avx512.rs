@@ -87,7 +87,7 @@ impl Simd for Avx512 {
     fn store_f16(self, v: Self::V, to: &mut [u16; LANES]) {
         // SAFETY: see above.
         unsafe {
-            let half = _mm512_cvtps_ph::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(v);
+            let half = _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(v);
             _mm256_storeu_si256(to.as_mut_ptr().cast(), half);
         }
     }

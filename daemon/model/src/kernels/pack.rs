@@ -128,10 +128,6 @@ impl PackedMatrix {
         PackedMatrix { n_rows: order.len(), n_blocks, tiles }
     }
 
-    pub(crate) fn n_rows(&self) -> usize {
-        self.n_rows
-    }
-
     /// Columns of the kernels' output: the rows, rounded up to whole tiles.
     pub(crate) fn n_padded(&self) -> usize {
         self.n_rows.div_ceil(LANES) * LANES

@@ -1,0 +1,54 @@
+//! The model in a process of its own.
+//!
+//! A hostile file or a lack of memory ends the worker, not the daemon; its memory goes back to the
+//! system with it. [`serve`] is the worker's side, [`WorkerClient`] the daemon's. They speak
+//! length-prefixed postcard frames over the worker's standard input and output.
+
+mod client;
+mod frame;
+mod serve;
+
+pub use client::{Canceller, Generation, GenerationEvent, WorkerClient};
+pub use serve::serve;
+
+use crate::{
+    GenerateRequest, Generated, LoadOptions, ModelError, ScoreRequest, Scored, SessionStatus,
+};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Client to worker. Each command carries a number that its answers repeat.
+#[derive(Debug, Serialize, Deserialize)]
+struct Command {
+    id: u64,
+    body: CommandBody,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+enum CommandBody {
+    Load { path: PathBuf, options: LoadOptions },
+    Generate(Box<GenerateRequest>),
+    Score(ScoreRequest),
+    /// Stops the command with this `id`; has no answer of its own.
+    Cancel,
+    Status,
+    Unload,
+}
+
+/// Worker to client.
+#[derive(Debug, Serialize, Deserialize)]
+struct Reply {
+    id: u64,
+    body: ReplyBody,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+enum ReplyBody {
+    /// A piece of text; more follows.
+    Text(String),
+    Generated(Box<Generated>),
+    Scored(Scored),
+    /// Answer to load, status and unload; `None` if no model is loaded.
+    Status(Option<SessionStatus>),
+    Failed(ModelError),
+}
