@@ -1,15 +1,12 @@
 //! Rust: crates, modules, `use` trees, paths, traits and receiver types.
 
+pub mod facts;
 pub mod manifest;
 
-use serde::{Deserialize, Serialize};
+pub use facts::RustFacts;
 
 use super::{Candidate, Graph, Offer, Offers, Resolution, resolver::Resolver};
 use crate::{FileId, SymbolId};
-
-/// What the Rust resolver needs of one file, beyond the common facts.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct RustFacts {}
 
 /// What is derived from the whole snapshot: built on first use, dropped with the snapshot.
 #[derive(Debug, Default)]

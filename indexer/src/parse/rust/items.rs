@@ -1,0 +1,449 @@
+//! Items: what they declare, which scopes they open.
+
+use tree_sitter::Node;
+
+use super::{Extractor, Open, Prefix, lower};
+use crate::{
+    facts::{Role, SymbolKind},
+    graph::rust::facts::{Impl, Item, Origin, Path, Ref, ScopeKind, Space, Use},
+    parse::tags,
+    text::ByteRange,
+};
+
+impl<'a> Extractor<'a> {
+    fn is_public(&self, node: Node<'_>) -> bool {
+        let mut cursor = node.walk();
+        node.children(&mut cursor).take(3).any(|child| child.kind() == "visibility_modifier")
+    }
+
+    pub(super) fn module(&mut self, node: Node<'_>, depth: usize, prefix: Prefix) {
+        let Some(name) = node.child_by_field_name("name") else { return };
+        let body = node.child_by_field_name("body");
+        let signature_end = body.map_or(node.end_byte(), |body| body.start_byte()) as u32;
+        let file_module = body.is_none().then(|| prefix.path.clone());
+        let facts = Item { file_module, ..Item::default() };
+        let is_public = self.is_public(node);
+        self.done.insert(name.id());
+        let item = tags::range(node);
+        let kind = SymbolKind::Module;
+        let symbol = self.define(name, kind, item, signature_end, &prefix, is_public, facts);
+        self.parents.push(symbol);
+        if let Some(body) = body {
+            let scope = self.push_scope(tags::range(body), ScopeKind::Module);
+            self.facts.items[symbol as usize].inner = Some(scope);
+            self.open.push((depth, Open::Both));
+        } else {
+            self.open.push((depth, Open::Symbol));
+        }
+    }
+
+    /// An item with generics or members inside: opens a symbol and a scope.
+    pub(super) fn container(
+        &mut self,
+        node: Node<'_>,
+        kind: SymbolKind,
+        depth: usize,
+        prefix: Prefix,
+    ) {
+        let Some(name) = node.child_by_field_name("name") else { return };
+        let body = node.child_by_field_name("body").filter(|_| kind != SymbolKind::Variant);
+        let signature_end = body.map_or(node.end_byte(), |body| body.start_byte()) as u32;
+        let is_public = self.is_public(node)
+            || matches!(kind, SymbolKind::Variant) && self.parent_is_public()
+            || kind == SymbolKind::TypeAlias && self.parent_is_public();
+        self.done.insert(name.id());
+        let item = tags::range(node);
+        let symbol =
+            self.define(name, kind, item, signature_end, &prefix, is_public, Item::default());
+        self.parents.push(symbol);
+        let scope = self.push_scope(item, ScopeKind::Item(symbol));
+        self.open.push((depth, Open::Both));
+        let ty = self.type_field(node, "type");
+        let bounds = self.bounds(node.child_by_field_name("bounds"));
+        let facts = &mut self.facts.items[symbol as usize];
+        facts.inner = Some(scope);
+        facts.ty = ty;
+        facts.bounds = bounds;
+    }
+
+    fn parent_is_public(&self) -> bool {
+        self.parents.last().is_some_and(|&parent| self.symbols[parent as usize].is_public)
+    }
+
+    pub(super) fn implementation(&mut self, node: Node<'_>, depth: usize, prefix: Prefix) {
+        let Some(self_node) = node.child_by_field_name("type") else { return };
+        let name = type_name(self_node);
+        let body = node.child_by_field_name("body");
+        let signature_end = body.map_or(node.end_byte(), |body| body.start_byte()) as u32;
+        let item = tags::range(node);
+        let kind = SymbolKind::Impl;
+        let symbol = self.define(name, kind, item, signature_end, &prefix, true, Item::default());
+        let number = self.facts.impls.len() as u32;
+        self.parents.push(symbol);
+        let scope = self.push_scope(item, ScopeKind::Impl(number));
+        self.open.push((depth, Open::Both));
+        let self_type = self.ty(self_node);
+        let of_trait = self.type_field(node, "trait");
+        self.facts.impls.push(Impl { symbol, self_type, of_trait });
+        let facts = &mut self.facts.items[symbol as usize];
+        facts.inner = Some(scope);
+        facts.implementation = Some(number);
+    }
+
+    pub(super) fn function(&mut self, node: Node<'_>, depth: usize, prefix: Prefix) {
+        let Some(name) = node.child_by_field_name("name") else { return };
+        let body = node.child_by_field_name("body");
+        let signature_end = body.map_or(node.end_byte(), |body| body.start_byte()) as u32;
+        let in_type = self.parents.last().is_some_and(|&parent| {
+            matches!(self.symbols[parent as usize].kind, SymbolKind::Impl | SymbolKind::Trait)
+        });
+        let kind = if in_type { SymbolKind::Method } else { SymbolKind::Function };
+        let is_public = self.is_public(node) || in_type && self.in_public_contract();
+        self.done.insert(name.id());
+        let item = tags::range(node);
+        let symbol =
+            self.define(name, kind, item, signature_end, &prefix, is_public, Item::default());
+        self.parents.push(symbol);
+        let scope = self.push_scope(item, ScopeKind::Item(symbol));
+        self.open.push((depth, Open::Both));
+        let ty = self.type_field(node, "return_type");
+        let mut cursor = node.walk();
+        let is_async = node.children(&mut cursor).take(3).any(|c| {
+            c.kind() == "function_modifiers" && tags::range(c).slice(self.text).contains("async")
+        });
+        let facts = &mut self.facts.items[symbol as usize];
+        facts.inner = Some(scope);
+        facts.ty = ty;
+        facts.is_async = is_async;
+    }
+
+    /// Inside a public trait, or an `impl` of a trait.
+    fn in_public_contract(&self) -> bool {
+        self.parents.last().is_some_and(|&parent| match self.symbols[parent as usize].kind {
+            SymbolKind::Trait => self.symbols[parent as usize].is_public,
+            SymbolKind::Impl => self.facts.items[parent as usize]
+                .implementation
+                .is_some_and(|i| self.facts.impls[i as usize].of_trait.is_some()),
+            _ => false,
+        })
+    }
+
+    pub(super) fn value_item(&mut self, node: Node<'_>, kind: SymbolKind, prefix: Prefix) {
+        let Some(name) = node.child_by_field_name("name") else { return };
+        let value = node.child_by_field_name("value");
+        let signature_end = value.map_or(node.end_byte(), |value| value.start_byte()) as u32;
+        let is_public =
+            self.is_public(node)
+                || self.parents.last().is_some_and(|&parent| {
+                    self.symbols[parent as usize].kind == SymbolKind::Variant
+                }) && self.parent_is_public();
+        let ty = self.type_field(node, "type");
+        self.done.insert(name.id());
+        let facts = Item { ty, ..Item::default() };
+        self.define(name, kind, tags::range(node), signature_end, &prefix, is_public, facts);
+    }
+
+    /// `struct A(pub B, C)`: fields `0` and `1`. They stand at their types.
+    pub(super) fn positional_fields(&mut self, node: Node<'_>) {
+        let mut cursor = node.walk();
+        let types: Vec<Node<'_>> = node.children_by_field_name("type", &mut cursor).collect();
+        let Some(&owner) = self.parents.last() else { return };
+        for ty in types {
+            let ty = self.ty(ty);
+            self.facts.items[owner as usize].bounds.push(ty);
+        }
+    }
+
+    pub(super) fn type_parameter(&mut self, node: Node<'_>) {
+        let Some(name) = node.child_by_field_name("name") else { return };
+        let bounds = self.bounds(node.child_by_field_name("bounds"));
+        let ty = self.type_field(node, "type").or_else(|| self.type_field(node, "default_type"));
+        self.done.insert(name.id());
+        let range = tags::range(node);
+        let facts = Item { bounds, ty, ..Item::default() };
+        let kind = SymbolKind::TypeParameter;
+        self.define(name, kind, range, range.end, &Prefix::default(), false, facts);
+    }
+
+    pub(super) fn where_predicate(&mut self, node: Node<'_>) {
+        let Some(left) = node.child_by_field_name("left") else { return };
+        let bounds = self.bounds(node.child_by_field_name("bounds"));
+        let name = tags::range(left).slice(self.text);
+        let owner = self.parents.last().copied();
+        // Type parameters follow their owner directly.
+        let Some(owner) = owner else { return };
+        for index in owner as usize + 1..self.symbols.len() {
+            let symbol = &self.symbols[index];
+            if symbol.parent == Some(owner)
+                && symbol.kind == SymbolKind::TypeParameter
+                && symbol.name == name
+            {
+                self.facts.items[index].bounds.extend(bounds);
+                return;
+            }
+        }
+    }
+
+    pub(super) fn macro_definition(&mut self, node: Node<'_>, prefix: Prefix) -> bool {
+        let Some(name) = node.child_by_field_name("name") else { return false };
+        self.done.insert(name.id());
+        let item = tags::range(node);
+        let is_public = prefix.exported_macro;
+        let kind = SymbolKind::Macro;
+        let end = tags::range(name).end;
+        let symbol = self.define(name, kind, item, end, &prefix, is_public, Item::default());
+        // Inside, only names are known.
+        self.parents.push(symbol);
+        let mut cursor = node.walk();
+        let rules: Vec<Node<'_>> = node
+            .named_children(&mut cursor)
+            .filter(|child| child.kind() == "macro_rule")
+            .filter_map(|rule| rule.child_by_field_name("right"))
+            .collect();
+        for rule in rules {
+            self.macro_body(rule);
+        }
+        self.parents.pop();
+        false
+    }
+
+    pub(super) fn use_declaration(&mut self, node: Node<'_>) {
+        let Some(argument) = node.child_by_field_name("argument") else { return };
+        let is_public = self.is_public(node);
+        // (tree, path in front of it), outermost first.
+        let mut waiting = vec![(argument, Vec::new(), false)];
+        let mut n_done = 0;
+        while let Some((tree, front, is_global)) = waiting.pop() {
+            n_done += 1;
+            if n_done > 4_096 {
+                self.cut = true;
+                return;
+            }
+            match tree.kind() {
+                "use_list" => {
+                    let mut cursor = tree.walk();
+                    let children: Vec<_> = tree.named_children(&mut cursor).collect();
+                    waiting
+                        .extend(children.into_iter().rev().map(|c| (c, front.clone(), is_global)));
+                }
+                "scoped_use_list" => {
+                    let mut front = front;
+                    let mut is_global = is_global;
+                    match tree.child_by_field_name("path") {
+                        Some(path) => {
+                            is_global |= self.starts_global(path);
+                            self.use_segments(path, &mut front);
+                        }
+                        None => is_global = true,
+                    }
+                    if let Some(list) = tree.child_by_field_name("list") {
+                        waiting.push((list, front, is_global));
+                    }
+                }
+                "use_as_clause" => {
+                    let (Some(path), alias) =
+                        (tree.child_by_field_name("path"), tree.child_by_field_name("alias"))
+                    else {
+                        continue;
+                    };
+                    let is_global = is_global || self.starts_global(path);
+                    let mut front = front;
+                    self.use_segments(path, &mut front);
+                    self.use_leaf(front, is_global, alias, is_public, false);
+                }
+                "use_wildcard" => {
+                    let mut front = front;
+                    let mut is_global = is_global;
+                    let mut cursor = tree.walk();
+                    if let Some(path) = tree.named_children(&mut cursor).next() {
+                        is_global |= self.starts_global(path);
+                        self.use_segments(path, &mut front);
+                    }
+                    self.use_leaf(front, is_global, None, is_public, true);
+                }
+                "line_comment" | "block_comment" => {}
+                _ => {
+                    let is_global = is_global || self.starts_global(tree);
+                    let mut front = front;
+                    self.use_segments(tree, &mut front);
+                    self.use_leaf(front, is_global, None, is_public, false);
+                }
+            }
+        }
+    }
+
+    fn starts_global(&self, path: Node<'_>) -> bool {
+        tags::range(path).slice(self.text).starts_with("::")
+    }
+
+    /// Appends the path's segments as `(name, range)`.
+    fn use_segments(&mut self, path: Node<'_>, front: &mut Vec<ByteRange>) {
+        for (segment, _) in lower::segments(path) {
+            front.push(tags::range(segment.name));
+        }
+    }
+
+    fn use_leaf(
+        &mut self,
+        segments: Vec<ByteRange>,
+        is_global: bool,
+        alias: Option<Node<'_>>,
+        is_public: bool,
+        is_glob: bool,
+    ) {
+        let mut names = Vec::with_capacity(segments.len());
+        for range in &segments {
+            names.push(self.intern(range.slice(self.text)));
+        }
+        // `use a::{self}` imports `a`.
+        let self_range =
+            segments.last().copied().filter(|r| segments.len() > 1 && r.slice(self.text) == "self");
+        if self_range.is_some() {
+            names.pop();
+        }
+        let Some(&last) = names.last() else { return };
+        let path = self.facts.paths.len() as u32;
+        self.facts.paths.push(Path {
+            at: segments[0].start,
+            is_global,
+            segments: names.into(),
+            ..Path::default()
+        });
+        for (index, range) in segments.iter().enumerate() {
+            // A shared front of a tree is one occurrence: it belongs to the first leaf.
+            let is_new = self.facts.refs.iter().rev().take(64).all(|(at, _)| *at != range.start);
+            let index = if self_range == Some(*range) { index - 1 } else { index };
+            if is_new {
+                let space =
+                    if index + 1 == self.facts.paths[path as usize].segments.len() && !is_glob {
+                        Space::Any
+                    } else {
+                        Space::Type
+                    };
+                let reference = Ref::Segment(path, index as u32, space);
+                self.occurrence(*range, Role::Import, Some(reference));
+            }
+        }
+        let mut name = Some(last);
+        if let Some(alias) = alias {
+            let new = tags::range(alias).slice(self.text);
+            name = Some(self.intern(new));
+            let old = self.facts.name(last).to_owned();
+            if new != "_" {
+                self.aliases.push((new.to_owned(), old));
+                let number = self.facts.paths[path as usize].segments.len() as u32 - 1;
+                let reference = Ref::Segment(path, number, Space::Any);
+                self.occurrence(tags::range(alias), Role::Import, Some(reference));
+            }
+        }
+        let name = name.filter(|_| !is_glob);
+        self.facts.uses.push(Use { scope: self.scope(), path, name, is_public });
+    }
+
+    pub(super) fn extern_crate(&mut self, node: Node<'_>) {
+        let Some(name) = node.child_by_field_name("name") else { return };
+        let segments = vec![tags::range(name)];
+        self.use_leaf(segments, true, node.child_by_field_name("alias"), false, false);
+    }
+
+    pub(super) fn self_parameter(&mut self, node: Node<'_>) {
+        let Some(&function) = self.parents.last() else { return };
+        self.facts.items[function as usize].has_self = true;
+        let mut cursor = node.walk();
+        let Some(name) = node.named_children(&mut cursor).find(|child| child.kind() == "self")
+        else {
+            return;
+        };
+        self.bind(tags::range(name), SymbolKind::Parameter, Origin::SelfValue, &[], 0);
+        self.done.insert(name.id());
+    }
+
+    pub(super) fn macro_invocation(&mut self, node: Node<'_>) {
+        if let Some(path) = node.child_by_field_name("macro") {
+            self.path_occurrences(path, Space::Macro, Role::Call);
+        }
+        let mut cursor = node.walk();
+        let Some(arguments) =
+            node.named_children(&mut cursor).find(|child| child.kind() == "token_tree")
+        else {
+            return;
+        };
+        if self.holds_items(arguments) {
+            self.items_in_macro(arguments);
+        } else {
+            self.tokens(arguments);
+        }
+    }
+
+    /// `cfg_feature! { pub mod x; }`: braces, outside of any function, with item keywords inside.
+    fn holds_items(&self, arguments: Node<'_>) -> bool {
+        let text = tags::range(arguments).slice(self.text);
+        let at_item = matches!(
+            self.facts.scopes[self.scope() as usize].kind,
+            ScopeKind::Module | ScopeKind::Impl(_)
+        ) || self.facts.scopes[self.scope() as usize].parent.is_none();
+        at_item
+            && text.starts_with('{')
+            && !text.contains("=>")
+            && ["fn ", "mod ", "struct ", "use ", "impl", "enum ", "trait "]
+                .iter()
+                .any(|keyword| text.contains(keyword))
+    }
+
+    /// Parses the inside of the braces as items at the same offsets.
+    fn items_in_macro(&mut self, arguments: Node<'_>) {
+        // Macros in macros in macros: a bound, not a rule of the language.
+        if self.open.iter().filter(|(at, _)| *at == usize::MAX).count() > 3 {
+            return;
+        }
+        let outer = arguments.range();
+        let inner = tree_sitter::Range {
+            start_byte: outer.start_byte + 1,
+            end_byte: outer.end_byte.saturating_sub(1).max(outer.start_byte + 1),
+            start_point: tree_sitter::Point::new(
+                outer.start_point.row,
+                outer.start_point.column + 1,
+            ),
+            end_point: outer.end_point,
+        };
+        let mut parser = tree_sitter::Parser::new();
+        let language = tags::grammar(crate::Language::Rust).expect("Rust has a grammar");
+        if parser.set_language(&language).is_err() || parser.set_included_ranges(&[inner]).is_err()
+        {
+            return;
+        }
+        let Some(tree) = parser.parse(self.text, None) else { return };
+        // Node ids are addresses: those of another tree must not be mixed up with this one's.
+        let done = std::mem::take(&mut self.done);
+        let paths = std::mem::take(&mut self.paths);
+        let exprs = std::mem::take(&mut self.exprs);
+        let closures = std::mem::take(&mut self.closures);
+        let arms = std::mem::take(&mut self.arms);
+        self.open.push((usize::MAX, Open::Scope));
+        let scope = self.scope();
+        self.scopes.push(scope);
+        self.walk(&tree);
+        self.open.pop();
+        self.scopes.pop();
+        (self.done, self.paths, self.exprs) = (done, paths, exprs);
+        (self.closures, self.arms) = (closures, arms);
+    }
+}
+
+/// The node that names an implemented type: `Vec` in `&mut a::Vec<T>`.
+fn type_name(mut node: Node<'_>) -> Node<'_> {
+    for _ in 0..32 {
+        let inner = match node.kind() {
+            "generic_type" | "reference_type" | "pointer_type" => node.child_by_field_name("type"),
+            "scoped_type_identifier" => node.child_by_field_name("name"),
+            "array_type" => node.child_by_field_name("element"),
+            "dynamic_type" | "abstract_type" => node.child_by_field_name("trait"),
+            _ => None,
+        };
+        match inner {
+            Some(inner) => node = inner,
+            None => break,
+        }
+    }
+    node
+}
