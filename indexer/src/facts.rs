@@ -92,6 +92,18 @@ pub struct SymbolFacts {
     pub is_test: bool,
 }
 
+impl SymbolFacts {
+    /// A name that only code around it can see: parameters, type parameters, local variables.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        match self.kind {
+            SymbolKind::Parameter | SymbolKind::TypeParameter => true,
+            SymbolKind::Variable => self.parent.is_some(),
+            _ => false,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SymbolKind {

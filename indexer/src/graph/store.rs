@@ -76,7 +76,22 @@ impl Graph {
             layers.truncate(layers.len() - 2);
             layers.push(merged);
         }
-        Self { layers, projects: Arc::default() }
+        let graph = Self { layers, projects: Arc::default() };
+        self.hand_over(&graph, changed);
+        graph
+    }
+
+    /// Gives `next` what a change of these files leaves as it is.
+    fn hand_over(&self, next: &Self, changed: &[(FileId, String, Option<Arc<FileFacts>>)]) {
+        let is_same_tree = changed.iter().all(|(file, path, facts)| {
+            let Some(old) = self.entry(*file) else { return false };
+            facts
+                .as_ref()
+                .is_some_and(|new| *old.path == **path && rust::same_tree(&old.facts, new))
+        });
+        if is_same_tree && let Some(project) = self.projects.rust.get() {
+            let _ = next.projects.rust.set(project.with_tree_of());
+        }
     }
 
     /// The facts of `file`; `None` if the graph does not have it.
