@@ -426,7 +426,7 @@ abstract class Widget implements Box { width = 1; area() { return util.grow(this
             "const Page = () => <Layout><Title text=\"a\" /></Layout>;\n",
             expect![[r#"
                 function Page
-                calls: 
+                calls: Layout Title
                 types: 
                 imports: 
             "#]],
@@ -448,9 +448,9 @@ func New(addr string) *Server { return &Server{Addr: addr} }
 func (s *Server) Run() { f.Println(s.Addr); New("x").Run() }
 "#,
             expect![[r#"
-                type-alias Server
+                struct Server
                 field Addr in Server
-                type-alias Handler
+                interface Handler
                 method Serve in Handler
                 constant Limit
                 function New

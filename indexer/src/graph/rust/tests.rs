@@ -2,10 +2,22 @@
 
 use expect_test::{Expect, expect};
 
-use crate::graph::tests::load;
+use crate::graph::{Graph, tests::load};
 
 fn check_definition(fixture: &str, expect: Expect) {
     expect.assert_eq(&load(fixture, "src/lib.rs").definition());
+}
+
+/// The names offered at the cursor, the nearest first; at most 12.
+fn check_offers(fixture: &str, expect: Expect) {
+    let loaded = load(fixture, "src/lib.rs");
+    let at = loaded.cursor();
+    let text = &loaded.fixture.files[at.file.0 as usize].text;
+    let offers = loaded.graph.offers(at.file, at.offset, text);
+    let mut items = offers.items;
+    items.sort_by_key(|item| item.distance);
+    let names: Vec<&str> = items.iter().take(12).map(|item| item.name.as_str()).collect();
+    expect.assert_eq(&names.join(" "));
 }
 
 #[test]
@@ -19,6 +31,440 @@ fn main() { ar$0ea(2, 3); }
 //- /src/shape.rs
 pub fn area(w: u32, h: u32) -> u32 { w * h }
 "#,
-        expect![[r#"/src/shape.rs 1:8 function area Exact"#]],
+        expect!["/src/shape.rs 1:8 function area Exact"],
     );
+}
+
+#[test]
+fn reexport_chain_and_rename() {
+    check_definition(
+        r#"
+//- /src/lib.rs
+mod a;
+pub use a::Thing as Item;
+fn f() -> It$0em { todo!() }
+//- /src/a/mod.rs
+mod b;
+pub use self::b::*;
+//- /src/a/b.rs
+pub struct Thing;
+"#,
+        expect!["/src/a/b.rs 1:12 struct Thing Exact"],
+    );
+}
+
+#[test]
+fn crate_of_the_workspace_through_a_renamed_path_dependency() {
+    check_definition(
+        r#"
+//- /app/Cargo.toml
+[package]
+name = "app"
+[dependencies]
+base = { path = "../my-base", package = "my-base" }
+//- /app/src/main.rs
+use base::start;
+fn main() { st$0art() }
+//- /my-base/Cargo.toml
+[package]
+name = "my-base"
+//- /my-base/src/lib.rs
+pub fn start() {}
+"#,
+        expect!["/my-base/src/lib.rs 1:8 function start Exact"],
+    );
+}
+
+#[test]
+fn workspace_dependency_and_integration_test() {
+    check_definition(
+        r#"
+//- /Cargo.toml
+[workspace]
+members = ["core", "cli"]
+[workspace.dependencies]
+core-lib = { path = "core" }
+//- /core/Cargo.toml
+[package]
+name = "core-lib"
+//- /core/src/lib.rs
+pub mod deep { pub fn run() {} }
+//- /cli/Cargo.toml
+[package]
+name = "cli"
+[dependencies]
+core-lib = { workspace = true }
+//- /cli/tests/it.rs
+#[test]
+fn works() { core_lib::deep::ru$0n(); }
+"#,
+        expect!["/core/src/lib.rs 1:23 function run Exact"],
+    );
+}
+
+#[test]
+fn path_attribute_and_super() {
+    check_definition(
+        r#"
+//- /src/lib.rs
+#[path = "other/place.rs"]
+mod moved;
+fn helper() {}
+//- /src/other/place.rs
+fn f() { super::hel$0per(); }
+"#,
+        expect!["/src/lib.rs 3:4 function helper Exact"],
+    );
+}
+
+#[test]
+fn local_shadows_item_and_later_let_shadows_earlier() {
+    check_definition(
+        r#"
+fn value() {}
+fn f() { let value = 1; let value = value$0 + 1; }
+"#,
+        expect!["/src/lib.rs 2:14 variable value Exact"],
+    );
+}
+
+#[test]
+fn constant_in_pattern_is_no_binding() {
+    check_definition(
+        r#"
+const LIMIT: u32 = 3;
+fn f(x: u32) { match x { LI$0MIT => {} _ => {} } }
+"#,
+        expect!["/src/lib.rs 1:7 constant LIMIT Exact"],
+    );
+}
+
+#[test]
+fn method_of_constructed_type() {
+    check_definition(
+        r#"
+struct A; struct B;
+impl A { fn new() -> Self { A } fn go(&self) {} }
+impl B { fn go(&self) {} }
+fn f() { let a = A::new(); a.g$0o(); }
+"#,
+        expect!["/src/lib.rs 2:36 method go Exact"],
+    );
+}
+
+#[test]
+fn method_chain_through_fields_and_wrappers() {
+    check_definition(
+        r#"
+use std::sync::{Arc, Mutex};
+struct Inner { count: u32 }
+impl Inner { fn bump(&mut self) {} }
+struct Other; impl Other { fn bump(&mut self) {} }
+struct Outer { inner: Arc<Mutex<Inner>> }
+impl Outer { fn f(&self) { self.inner.lock().unwrap().bu$0mp(); } }
+"#,
+        expect!["/src/lib.rs 3:17 method bump Exact"],
+    );
+}
+
+#[test]
+fn question_mark_and_if_let() {
+    check_definition(
+        r#"
+struct Item { name: String } struct Other { name: String }
+fn load() -> Result<Option<Item>, ()> { Err(()) }
+fn f() -> Result<(), ()> { if let Some(item) = load()? { item.na$0me; } Ok(()) }
+"#,
+        expect!["/src/lib.rs 1:15 field name Exact"],
+    );
+}
+
+#[test]
+fn for_loop_over_a_vec_field() {
+    check_definition(
+        r#"
+struct Row; impl Row { fn draw(&self) {} }
+struct Cell; impl Cell { fn draw(&self) {} }
+struct Table { rows: Vec<Row> }
+fn f(t: &Table) { for (i, row) in t.rows.iter().enumerate() { row.dr$0aw(); } }
+"#,
+        expect!["/src/lib.rs 1:27 method draw Exact"],
+    );
+}
+
+#[test]
+fn closure_parameter_of_map() {
+    check_definition(
+        r#"
+struct Row { id: u32 } struct Cell { id: u32 }
+fn f(rows: Vec<Row>) { rows.iter().filter(|r| true).map(|row| row.i$0d); }
+"#,
+        expect!["/src/lib.rs 1:14 field id Exact"],
+    );
+}
+
+#[test]
+fn generic_bound_and_default_method_of_supertrait() {
+    check_definition(
+        r#"
+trait Base { fn name(&self) -> u32 { 1 } }
+trait Named: Base {}
+struct X; impl X { fn name(&self) {} }
+fn f<T>(t: T) where T: Named { t.na$0me(); }
+"#,
+        expect!["/src/lib.rs 1:17 method name Inferred"],
+    );
+}
+
+#[test]
+fn trait_method_on_a_struct_goes_to_the_impl() {
+    check_definition(
+        r#"
+trait Draw { fn draw(&self); fn twice(&self) { self.draw(); } }
+struct A; impl Draw for A { fn draw(&self) {} }
+struct B; impl Draw for B { fn draw(&self) {} }
+fn f(b: Box<B>) { b.dr$0aw(); }
+"#,
+        expect!["/src/lib.rs 3:32 method draw Inferred"],
+    );
+}
+
+#[test]
+fn dyn_trait() {
+    check_definition(
+        r#"
+trait Draw { fn draw(&self); }
+struct A; impl A { fn draw(&self) {} }
+fn f(list: &[Box<dyn Draw>]) { for d in list { d.dr$0aw(); } }
+"#,
+        expect!["/src/lib.rs 1:17 method draw Inferred"],
+    );
+}
+
+#[test]
+fn enum_variant_and_its_field() {
+    check_definition(
+        r#"
+enum Shape { Circle { radius: f64 }, Square(f64) }
+struct Other { radius: f64 }
+fn f(s: Shape) { match s { Shape::Circle { ra$0dius: r } => {} _ => {} } }
+"#,
+        expect!["/src/lib.rs 1:23 field radius Exact"],
+    );
+}
+
+#[test]
+fn positional_payload_of_a_variant() {
+    check_definition(
+        r#"
+struct A; impl A { fn go(&self) {} }
+struct B; impl B { fn go(&self) {} }
+enum E { One(A), Two(B) }
+fn f(e: &E) { match e { E::Two(b) => b.g$0o(), E::One(a) => a.go() } }
+"#,
+        expect!["/src/lib.rs 2:23 method go Exact"],
+    );
+}
+
+#[test]
+fn generic_struct_argument_reaches_the_method() {
+    check_definition(
+        r#"
+struct Holder<T> { value: T }
+impl<U> Holder<U> { fn get(&self) -> &U { &self.value } }
+struct A; impl A { fn go(&self) {} }
+struct B; impl B { fn go(&self) {} }
+fn f(h: Holder<B>) { h.get().g$0o(); }
+"#,
+        expect!["/src/lib.rs 4:23 method go Exact"],
+    );
+}
+
+#[test]
+fn deref_of_the_project() {
+    check_definition(
+        r#"
+struct Inner; impl Inner { fn go(&self) {} }
+struct Guard { inner: Inner }
+impl std::ops::Deref for Guard { type Target = Inner; fn deref(&self) -> &Inner { &self.inner } }
+struct B; impl B { fn go(&self) {} }
+fn f(g: Guard) { g.g$0o(); }
+"#,
+        expect!["/src/lib.rs 1:31 method go Exact"],
+    );
+}
+
+#[test]
+fn macro_use_and_names_in_its_arguments() {
+    check_definition(
+        r#"
+macro_rules! check { ($e:expr) => { $e }; }
+struct A; impl A { fn go(&self) -> bool { true } }
+struct B; impl B { fn go(&self) -> bool { true } }
+fn f(a: A) { ch$0eck!(a.go()); }
+"#,
+        expect!["/src/lib.rs 1:14 macro check Exact"],
+    );
+    check_definition(
+        r#"
+struct A; impl A { fn go(&self) -> bool { true } }
+struct B; impl B { fn go(&self) -> bool { true } }
+fn f(a: A) { assert_eq!(a.g$0o(), true); }
+"#,
+        expect!["/src/lib.rs 1:23 method go Exact"],
+    );
+}
+
+#[test]
+fn items_inside_a_configuration_macro() {
+    check_definition(
+        r#"
+//- /src/lib.rs
+macro_rules! cfg_fast { ($($item:item)*) => { $($item)* } }
+cfg_fast! {
+    mod speed;
+    pub use speed::run;
+}
+fn f() { ru$0n(); }
+//- /src/speed.rs
+pub fn run() {}
+"#,
+        expect!["/src/speed.rs 1:8 function run Exact"],
+    );
+}
+
+#[test]
+fn library_names_are_external() {
+    check_definition(
+        r#"
+use std::collections::HashMap;
+struct Mine; impl Mine { fn insert(&self) {} }
+fn f() { let mut map = HashMap::new(); map.ins$0ert(1, 2); }
+"#,
+        expect!["external std::collections::HashMap::insert"],
+    );
+}
+
+#[test]
+fn self_type_and_associated_function() {
+    check_definition(
+        r#"
+struct A; impl A { fn make() -> Self { A } fn f() { Self::ma$0ke(); } }
+struct B; impl B { fn make() -> Self { B } }
+"#,
+        expect!["/src/lib.rs 1:23 method make Exact"],
+    );
+}
+
+#[test]
+fn async_function_and_await() {
+    check_definition(
+        r#"
+struct Reply; impl Reply { fn body(&self) {} }
+struct Other; impl Other { fn body(&self) {} }
+async fn fetch() -> Result<Reply, ()> { Err(()) }
+async fn f() -> Result<(), ()> { fetch().await?.bo$0dy(); Ok(()) }
+"#,
+        expect!["/src/lib.rs 1:31 method body Exact"],
+    );
+}
+
+#[test]
+fn cyclic_reexports_end() {
+    check_definition(
+        r#"
+//- /src/lib.rs
+mod a;
+mod b;
+use a::nothing;
+fn f() { noth$0ing(); }
+//- /src/a.rs
+pub use crate::b::*;
+//- /src/b.rs
+pub use crate::a::*;
+"#,
+        expect![[""]],
+    );
+}
+
+#[test]
+fn extension_trait_on_a_library_type() {
+    check_definition(
+        r#"
+trait Shout { fn shout(&self) -> String; }
+impl Shout for str { fn shout(&self) -> String { String::new() } }
+fn f() { "a".sho$0ut(); }
+"#,
+        expect!["/src/lib.rs 2:25 method shout Inferred"],
+    );
+}
+
+#[test]
+fn members_are_offered_behind_a_dot_in_broken_code() {
+    check_offers(
+        r#"
+struct Server { addr: String, port: u16 }
+impl Server { fn start(&self) {} fn new() -> Self { todo!() } }
+fn f(server: Server) {
+    let x = 1;
+    server.$0
+    let y = 2;
+}
+"#,
+        expect!["addr port start"],
+    );
+    check_offers(
+        r#"
+struct Server { addr: String, port: u16 }
+impl Server { fn new() -> Self { todo!() } fn start(&self) {
+    foo(self.po$0
+"#,
+        expect![[""]],
+    );
+}
+
+#[test]
+fn associated_items_and_module_items_behind_colons() {
+    check_offers(
+        "enum Color { Red, Green }\nimpl Color { fn all() {} }\nfn f() { let c = Color::$0\n}\n",
+        expect!["Red Green all"],
+    );
+    check_offers(
+        "mod shape { pub fn area() {} pub struct Box; }\nfn f() { shape::$0; }\n",
+        expect!["area Box"],
+    );
+}
+
+#[test]
+fn names_in_scope_are_offered_nearest_first() {
+    check_offers(
+        r#"
+use std::collections::HashMap;
+const LIMIT: u32 = 1;
+fn helper() {}
+fn f(first: u32) { let second = 1; { let third = 2; $0 } }
+"#,
+        expect!["third second first LIMIT helper f HashMap"],
+    );
+}
+
+#[test]
+fn deep_nesting_ends_without_an_abort() {
+    let open = "(".repeat(100_000);
+    let close = ")".repeat(100_000);
+    for text in [
+        format!("fn f() {{ {open}1{close} }}"),
+        format!("fn f() {{ {} }}", "{".repeat(100_000)),
+        format!("fn f() {{ x{} }}", ".y()".repeat(50_000)),
+        format!("fn f() -> {}A{} {{}}", "Vec<".repeat(50_000), ">".repeat(50_000)),
+        format!("fn f() {{ m!{open}{close} }}"),
+        format!("use {}a{};", "a::{".repeat(20_000), "}".repeat(20_000)),
+    ] {
+        let loaded = load(&text, "src/lib.rs");
+        let facts = loaded.graph.facts(crate::FileId(0)).expect("the file");
+        for occurrence in (0..facts.occurrences.len()).step_by(997) {
+            let _ = loaded.graph.resolve_occurrence(crate::FileId(0), occurrence);
+        }
+    }
+    assert!(Graph::empty().files().is_empty());
 }
