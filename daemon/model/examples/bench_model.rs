@@ -9,9 +9,7 @@
 
 use candle_core::quantized::{QMatMul, QStorage, QTensor};
 use candle_core::{Device, Module, Tensor};
-use fovea_model::{
-    GenerateRequest, GgufFile, Isa, LoadOptions, Model, Prompt, Session,
-};
+use fovea_model::{GenerateRequest, GgufFile, Isa, LoadOptions, Model, Prompt, Session};
 use std::error::Error;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;

@@ -66,8 +66,7 @@ impl Session {
         let sources: Vec<Vec<u32>> =
             request.drafts.iter().map(|text| self.tokenizer.encode(text)).collect();
         let prompt_tokens = prompt.tokens();
-        let mut drafts =
-            Drafts::new(sources.iter().map(Vec::as_slice).chain([&prompt_tokens[..]]));
+        let mut drafts = Drafts::new(sources.iter().map(Vec::as_slice).chain([&prompt_tokens[..]]));
         let logits = self.prefill(&prompt, cancel, &mut timings)?;
         timings.prefill_ms = milliseconds(started);
 
@@ -240,9 +239,7 @@ impl Session {
             .prefixes_of(required)
             .chain(self.vocab.extensions_of(required))
             .filter(|token| !self.end_tokens.contains(token))
-            .max_by(|&a, &b| {
-                logits[a as usize].total_cmp(&logits[b as usize]).then(b.cmp(&a))
-            })
+            .max_by(|&a, &b| logits[a as usize].total_cmp(&logits[b as usize]).then(b.cmp(&a)))
     }
 
     /// Takes back the end of the prompt that tokens of the continuation may have to cross: white
@@ -262,16 +259,16 @@ impl Session {
             }
             n += 1;
             let ended_in_space = is_space(tail[tail.len() - n]);
-            let next_is = |test: &dyn Fn(u32) -> bool| {
-                tail.len() > n + 1 && test(tail[tail.len() - 1 - n])
-            };
+            let next_is =
+                |test: &dyn Fn(u32) -> bool| tail.len() > n + 1 && test(tail[tail.len() - 1 - n]);
             let more = if ended_in_space {
                 next_is(&is_space)
             } else {
                 // Inside a word: ` foo` ends it, `foo` may go on to the left.
-                is_word(tail[tail.len() - n]) && next_is(&|t| {
-                    text(t).last().is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_')
-                })
+                is_word(tail[tail.len() - n])
+                    && next_is(&|t| {
+                        text(t).last().is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_')
+                    })
             };
             if !more {
                 break;

@@ -32,5 +32,5 @@ mod speculate;
 mod stop;
 mod vocab;
 pub use forward::{LoadOptions, Model};
-pub use session::{Session, SessionStatus};
 pub use kernels::Isa;
+pub use session::{Session, SessionStatus};

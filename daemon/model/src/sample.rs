@@ -37,9 +37,8 @@ pub(crate) fn argmax(logits: &[f32]) -> u32 {
 /// The `n` most probable tokens, best first.
 pub(crate) fn top(logits: &[f32], n: usize) -> Vec<u32> {
     let mut order: Vec<u32> = (0..logits.len() as u32).collect();
-    let by_logit = |a: &u32, b: &u32| {
-        logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b))
-    };
+    let by_logit =
+        |a: &u32, b: &u32| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b));
     if n < order.len() {
         order.select_nth_unstable_by(n, by_logit);
         order.truncate(n);

@@ -115,8 +115,8 @@ impl Session {
         model: Model,
         options: &LoadOptions,
     ) -> Result<Self, ModelError> {
-        let tokenizer = Tokenizer::from_gguf(file)
-            .map_err(|error| ModelError::Tokenizer(error.to_string()))?;
+        let tokenizer =
+            Tokenizer::from_gguf(file).map_err(|error| ModelError::Tokenizer(error.to_string()))?;
         let stops = model.family().stop.iter().filter_map(|name| tokenizer.special(name));
         let mut end_tokens: Vec<u32> = stops.chain(tokenizer.eos()).collect();
         end_tokens.sort_unstable();

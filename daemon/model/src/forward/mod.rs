@@ -99,11 +99,7 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::load`].
-    pub fn load_with(
-        file: &GgufFile,
-        options: &LoadOptions,
-        isa: Isa,
-    ) -> Result<Self, ModelError> {
+    pub fn load_with(file: &GgufFile, options: &LoadOptions, isa: Isa) -> Result<Self, ModelError> {
         let family = family::detect(file).map_err(|error| ModelError::Metadata {
             key: "tokenizer.ggml".to_owned(),
             reason: error.to_string(),

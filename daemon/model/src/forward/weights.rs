@@ -61,21 +61,16 @@ impl Weights {
             })
             .collect::<Result<_, ModelError>>()?;
         let output = match file.tensor("output.weight") {
-            Some(_) => Some(PackedMatrix::stack(&[reader.matrix(
-                "output.weight",
-                config.n_vocab,
-                dim,
-            )?])),
+            Some(_) => {
+                Some(PackedMatrix::stack(&[reader.matrix("output.weight", config.n_vocab, dim)?]))
+            }
             None => None,
         };
         let embedding = reader.matrix("token_embd.weight", config.n_vocab, dim)?;
         Ok(Weights {
             embedding: PackedMatrix::stack(&[embedding]),
             layers,
-            output_norm: required(
-                reader.vector("output_norm.weight", dim)?,
-                "output_norm.weight",
-            )?,
+            output_norm: required(reader.vector("output_norm.weight", dim)?, "output_norm.weight")?,
             output,
             rope_factors: reader.vector("rope_freqs.weight", config.rope_dim / 2)?,
         })
@@ -102,12 +97,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// A matrix of at least `n_rows` rows; rows beyond that (padding of the vocabulary) are cut.
-    fn matrix(
-        &self,
-        name: &str,
-        n_rows: usize,
-        width: usize,
-    ) -> Result<RawMatrix<'a>, ModelError> {
+    fn matrix(&self, name: &str, n_rows: usize, width: usize) -> Result<RawMatrix<'a>, ModelError> {
         let tensor = self.file.tensor(name).ok_or_else(|| refuse(name, "is missing"))?;
         let [found_width, found_rows] = tensor.info.shape[..] else {
             return Err(refuse(name, "is not a matrix"));
@@ -130,8 +120,7 @@ impl<'a> Reader<'a> {
     fn vector(&self, name: &str, len: usize) -> Result<Option<Vec<f32>>, ModelError> {
         let Some(tensor) = self.file.tensor(name) else { return Ok(None) };
         if tensor.info.n_elements() != len {
-            let reason =
-                format!("has {} elements, expected {len}", tensor.info.n_elements());
+            let reason = format!("has {} elements, expected {len}", tensor.info.n_elements());
             return Err(refuse(name, &reason));
         }
         if !matches!(tensor.info.dtype, DType::F32 | DType::F16 | DType::BF16) {

@@ -43,53 +43,51 @@ pub(crate) fn row_bytes(dtype: DType, width: usize) -> Option<usize> {
 /// Reads `dtype`'s weights `32 * unit..` of a row. Past the end of the row they are zero.
 pub(crate) fn unit(dtype: DType, row: &[u8], unit: usize) -> Unit {
     match dtype {
-            DType::F32 => Unit::Real(real::<4>(row, unit, f32::from_le_bytes)),
-            DType::F16 => {
-                Unit::Real(real::<2>(row, unit, |bytes| f16::from_le_bytes(bytes).to_f32()))
+        DType::F32 => Unit::Real(real::<4>(row, unit, f32::from_le_bytes)),
+        DType::F16 => Unit::Real(real::<2>(row, unit, |bytes| f16::from_le_bytes(bytes).to_f32())),
+        DType::BF16 => {
+            Unit::Real(real::<2>(row, unit, |bytes| bf16::from_le_bytes(bytes).to_f32()))
+        }
+        DType::Q4_0 => {
+            let block = &row[unit * 18..][..18];
+            let scale = half(block, 0);
+            Unit::Affine { scale, offset: -8.0 * scale, quants: nibbles(&block[2..]) }
+        }
+        DType::Q4_1 => {
+            let block = &row[unit * 20..][..20];
+            Unit::Affine {
+                scale: half(block, 0),
+                offset: half(block, 2),
+                quants: nibbles(&block[4..]),
             }
-            DType::BF16 => {
-                Unit::Real(real::<2>(row, unit, |bytes| bf16::from_le_bytes(bytes).to_f32()))
+        }
+        DType::Q5_0 => {
+            let block = &row[unit * 22..][..22];
+            let scale = half(block, 0);
+            Unit::Affine { scale, offset: -16.0 * scale, quants: five_bits(&block[2..]) }
+        }
+        DType::Q5_1 => {
+            let block = &row[unit * 24..][..24];
+            Unit::Affine {
+                scale: half(block, 0),
+                offset: half(block, 2),
+                quants: five_bits(&block[4..]),
             }
-            DType::Q4_0 => {
-                let block = &row[unit * 18..][..18];
-                let scale = half(block, 0);
-                Unit::Affine { scale, offset: -8.0 * scale, quants: nibbles(&block[2..]) }
-            }
-            DType::Q4_1 => {
-                let block = &row[unit * 20..][..20];
-                Unit::Affine {
-                    scale: half(block, 0),
-                    offset: half(block, 2),
-                    quants: nibbles(&block[4..]),
-                }
-            }
-            DType::Q5_0 => {
-                let block = &row[unit * 22..][..22];
-                let scale = half(block, 0);
-                Unit::Affine { scale, offset: -16.0 * scale, quants: five_bits(&block[2..]) }
-            }
-            DType::Q5_1 => {
-                let block = &row[unit * 24..][..24];
-                Unit::Affine {
-                    scale: half(block, 0),
-                    offset: half(block, 2),
-                    quants: five_bits(&block[4..]),
-                }
-            }
-            DType::Q8_0 => {
-                let block = &row[unit * 34..][..34];
-                let scale = half(block, 0);
-                let quants = std::array::from_fn(|i| block[2 + i] ^ 0x80);
-                Unit::Affine { scale, offset: -128.0 * scale, quants }
-            }
-            DType::Q4_K => k_unit(&row[unit / 8 * 144..][..144], unit % 8, None),
-            DType::Q5_K => {
-                let block = &row[unit / 8 * 176..][..176];
-                k_unit(block, unit % 8, Some(&block[16..48]))
-            }
-            DType::Q6_K => Unit::Real(q6k(&row[unit / 8 * 210..][..210], unit % 8)),
-            DType::Q2_K => Unit::Real(q2k(&row[unit / 8 * 84..][..84], unit % 8)),
-            DType::Q3_K => Unit::Real(q3k(&row[unit / 8 * 110..][..110], unit % 8)),
+        }
+        DType::Q8_0 => {
+            let block = &row[unit * 34..][..34];
+            let scale = half(block, 0);
+            let quants = std::array::from_fn(|i| block[2 + i] ^ 0x80);
+            Unit::Affine { scale, offset: -128.0 * scale, quants }
+        }
+        DType::Q4_K => k_unit(&row[unit / 8 * 144..][..144], unit % 8, None),
+        DType::Q5_K => {
+            let block = &row[unit / 8 * 176..][..176];
+            k_unit(block, unit % 8, Some(&block[16..48]))
+        }
+        DType::Q6_K => Unit::Real(q6k(&row[unit / 8 * 210..][..210], unit % 8)),
+        DType::Q2_K => Unit::Real(q2k(&row[unit / 8 * 84..][..84], unit % 8)),
+        DType::Q3_K => Unit::Real(q3k(&row[unit / 8 * 110..][..110], unit % 8)),
     }
 }
 

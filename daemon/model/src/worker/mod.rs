@@ -26,7 +26,10 @@ struct Command {
 
 #[derive(Debug, Serialize, Deserialize)]
 enum CommandBody {
-    Load { path: PathBuf, options: LoadOptions },
+    Load {
+        path: PathBuf,
+        options: LoadOptions,
+    },
     Generate(Box<GenerateRequest>),
     Score(ScoreRequest),
     /// Stops the command with this `id`; has no answer of its own.
