@@ -11,24 +11,33 @@
 //!
 //! Modules in reading order: [`request`] what a caller asks · [`plan`](mod@plan) the answer ·
 //! [`tokens`] counting · [`lex`] strings, comments and brackets of unfinished code · [`window`] the
-//! text around the cursor · [`gate`] whether other files can help here · [`pack`] proposals into a
-//! budget · [`format`](mod@format) the model families' prompt formats · [`render`](mod@render) plan
-//! to prompt · [`finish`](mod@finish) model output to suggestion.
+//! text around the cursor · [`gate`] whether other files can help here · `sources` what other files
+//! propose · [`continuation`] how the project went on after the same tokens · [`pack`] proposals into
+//! a budget · [`format`](mod@format) the model families' prompt formats · [`render`](mod@render) plan
+//! to prompt · [`finish`](mod@finish) model output to suggestion · [`index_completion`] completion without a
+//! model · [`outline`](mod@outline) the repository map.
 
+pub mod continuation;
 pub mod finish;
 pub mod format;
 pub mod gate;
+pub mod index_completion;
 pub mod lex;
+pub mod outline;
 pub mod pack;
 pub mod plan;
 pub mod render;
 pub mod request;
+mod sources;
 pub mod tokens;
 pub mod window;
 
+pub use continuation::Continuation;
 pub use finish::{Repair, StopReason, Suggestion, finish};
 pub use format::PromptFormat;
 pub use gate::GateDecision;
+pub use index_completion::{Basis, IndexCompletion, complete_from_index};
+pub use outline::{Outline, OutlineFocus, outline};
 pub use plan::{NameCandidate, Plan, Ring, RingCost, Segment, Source, plan};
 pub use render::{Piece, RenderedPrompt, RenderedSegment, render};
 pub use request::{Clock, Mode, PlanRequest, Preset, RecentChunk};

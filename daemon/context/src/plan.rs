@@ -3,14 +3,21 @@
 use std::fmt;
 
 use fovea_indexer::{
-    ContentHash, Generation, Snapshot, SymbolId, graph::Certainty, text::ByteRange,
+    ContentHash, Generation, Language, Snapshot, SymbolId,
+    graph::{Certainty, FilePosition},
+    text::ByteRange,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    continuation,
     gate::{self, GateDecision},
+    index_completion::{buffer_facts, dedup},
+    lex,
+    outline::{self, OutlineFocus},
     pack::{self, Proposal},
-    request::PlanRequest,
+    request::{PlanRequest, Preset},
+    sources::{Scene, candidates, contracts, nearby, passages, similar, usage},
     tokens::TokenCounter,
     window,
 };
@@ -216,11 +223,11 @@ impl Plan {
     /// of a completion.
     #[must_use]
     pub fn shared_identifiers(&self, suggestion: &str) -> Vec<(usize, Vec<String>)> {
-        let mut names: Vec<&str> = crate::lex::identifiers(suggestion).collect();
+        let mut names: Vec<&str> = lex::identifiers(suggestion).collect();
         names.sort_unstable();
         names.dedup();
         let in_buffer = self.text_of(Source::Prefix);
-        names.retain(|name| name.len() > 2 && !crate::lex::mentions(in_buffer, name));
+        names.retain(|name| name.len() > 2 && !lex::mentions(in_buffer, name));
         self.segments
             .iter()
             .enumerate()
@@ -228,7 +235,7 @@ impl Plan {
             .filter_map(|(index, segment)| {
                 let shared: Vec<String> = names
                     .iter()
-                    .filter(|name| crate::lex::mentions(&segment.text, name))
+                    .filter(|name| lex::mentions(&segment.text, name))
                     .map(|name| (*name).to_owned())
                     .collect();
                 (!shared.is_empty()).then_some((index, shared))
@@ -237,57 +244,191 @@ impl Plan {
     }
 }
 
+/// Names offered to decoding.
+const N_CANDIDATES: usize = 64;
+/// Continuations that weigh the names.
+const N_CONTINUATIONS: usize = 24;
+
 /// Makes the plan for one cursor. Never fails and never waits: a file that the index does not know,
 /// or a deadline that has passed, leaves a plan of the open buffer.
 #[must_use]
 pub fn plan(snapshot: &Snapshot, counter: &dyn TokenCounter, request: &PlanRequest) -> Plan {
-    let language =
-        fovea_indexer::Language::of_path(&request.path).unwrap_or(fovea_indexer::Language::Text);
+    let language = Language::of_path(&request.path).unwrap_or(Language::Text);
     let gate = gate::decide(request, language);
-    let _ = snapshot;
-    let mut rings = Vec::new();
-    let started = request.clock.now_us();
-    let before = window::prefix(request, None, request.budget_tokens / 2, counter);
-    let after = window::suffix(request, request.budget_tokens / 10, counter);
-    rings.push(RingCost {
-        ring: Ring::Fovea,
-        n_proposed: 1 + usize::from(after.is_some()),
-        n_packed: 1 + usize::from(after.is_some()),
-        n_tokens: before.n_tokens + after.as_ref().map_or(0, |s| s.n_tokens),
-        micros: request.clock.now_us().saturating_sub(started),
-        cut: false,
-    });
+    let shares = Shares::of(request, &gate);
+
+    let mut rings = vec![Meter::start(Ring::Fovea, request)];
+    let facts = buffer_facts(snapshot, request, language);
+    let before = window::prefix(request, Some(&facts), shares.prefix, counter);
+    let after = window::suffix(request, shares.suffix, counter);
+    let n_window = before.n_tokens + after.as_ref().map_or(0, |segment| segment.n_tokens);
+    rings[0].stop(request, 1 + usize::from(after.is_some()));
+
+    let shown = ByteRange::new(
+        before.range.map_or(0, |range| range.start),
+        after.as_ref().and_then(|s| s.range).map_or(request.cursor() as u32, |range| range.end),
+    );
     let mut proposals: Vec<Proposal> = Vec::new();
-    if gate.periphery {
-        proposals.extend(request.recent.iter().map(|chunk| Proposal {
-            source: Source::Recent,
-            path: chunk.path.clone(),
-            range: Some(chunk.range),
-            lines: chunk.lines,
-            reason: if chunk.edited { "edited lately" } else { "viewed lately" }.to_owned(),
-            text: chunk.text.clone(),
-            value: if chunk.edited { 0.8 } else { 0.4 },
-        }));
+    let mut candidates = Vec::new();
+    let mut is_member = false;
+    if gate.near_field || gate.periphery {
+        let mut meter = Meter::start(Ring::NearField, request);
+        let scene = Scene::new(snapshot, request, language, facts, shown);
+        is_member = scene.offers.is_member;
+        if gate.near_field {
+            for source in
+                [contracts::callee, contracts::receiver, contracts::enclosing, contracts::imports]
+            {
+                proposals.extend(meter.run(&scene, source));
+            }
+        }
+        meter.stop(request, proposals.len());
+        rings.push(meter);
+
+        let mut meter = Meter::start(Ring::Periphery, request);
+        let n_before = proposals.len();
+        let mut files = Vec::new();
+        if gate.periphery {
+            proposals.extend(nearby::propose(&scene));
+            if !request.cancel.is_cancelled() {
+                let found = usage::propose(&scene);
+                proposals.extend(found.proposals);
+                files = found.files;
+            }
+            let similar = meter.run(&scene, |scene| similar::propose(scene, &files));
+            files.extend(similar.iter().filter_map(|proposal| snapshot.file(&proposal.path)));
+            dedup(&mut files);
+            proposals.extend(similar);
+            if request.preset == Preset::Deep {
+                proposals.extend(meter.run(&scene, passages::tests));
+                proposals.extend(meter.run(&scene, passages::docs));
+            }
+        }
+        if gate.near_field {
+            let continuations = match meter.is_late(request) {
+                true => Vec::new(),
+                false => continuation::find(&scene, &files, N_CONTINUATIONS),
+            };
+            candidates = candidates::collect(&scene, &continuations, N_CANDIDATES);
+        }
+        meter.stop(request, proposals.len() - n_before);
+        rings.push(meter);
+
+        if request.preset == Preset::Deep && gate.periphery {
+            let mut meter = Meter::start(Ring::Outline, request);
+            let map = meter.run(&scene, |scene| outline_proposal(scene, shares.outline, counter));
+            meter.stop(request, map.len());
+            proposals.extend(map);
+            rings.push(meter);
+        }
     }
-    let left = request
-        .budget_tokens
-        .saturating_sub(before.n_tokens + after.as_ref().map_or(0, |s| s.n_tokens));
+
+    let left = request.budget_tokens.saturating_sub(n_window + shares.header);
     let window_texts: Vec<&str> =
         [Some(&before), after.as_ref()].into_iter().flatten().map(|s| s.text.as_str()).collect();
     let mut segments =
         pack::pack(proposals, &window_texts, &request.previous, left, request.format, counter);
     segments.extend(after);
     segments.push(before);
+    let rings = rings.into_iter().map(|meter| meter.cost(&segments)).collect();
     Plan {
-        n_tokens: segments.iter().map(|s| s.n_tokens).sum(),
+        n_tokens: segments.iter().map(|segment| segment.n_tokens).sum(),
         segments,
         gate,
-        candidates: Vec::new(),
-        partial: crate::lex::trailing_identifier(request.line_prefix()).to_owned(),
-        is_member: false,
+        candidates,
+        partial: lex::trailing_identifier(request.line_prefix()).to_owned(),
+        is_member,
         rings,
-        generation: Generation::default(),
+        generation: snapshot.generation(),
         repository: request.repository.clone(),
         path: request.path.clone(),
+    }
+}
+
+/// How the budget is split before anything is known of the other files.
+struct Shares {
+    prefix: usize,
+    suffix: usize,
+    outline: usize,
+    /// Repository name and the open file's header.
+    header: usize,
+}
+
+impl Shares {
+    fn of(request: &PlanRequest, gate: &GateDecision) -> Self {
+        let budget = request.budget_tokens;
+        let header = 24.min(budget / 8);
+        if !gate.near_field && !gate.periphery {
+            let suffix = if request.preset == Preset::None { 0 } else { budget / 10 };
+            return Self { prefix: budget - suffix - header, suffix, outline: 0, header };
+        }
+        Self { prefix: budget * 45 / 100, suffix: budget / 10, outline: budget / 8, header }
+    }
+}
+
+/// The repository outline, drawn around the cursor, as one proposal.
+fn outline_proposal(scene: &Scene<'_>, budget: usize, counter: &dyn TokenCounter) -> Vec<Proposal> {
+    let focus = scene.file.map_or(OutlineFocus::Workspace, |file| {
+        OutlineFocus::At(FilePosition { file, offset: scene.request.cursor() as u32 })
+    });
+    let map = outline::outline(scene.snapshot, budget, &focus, counter);
+    if map.text.is_empty() {
+        return Vec::new();
+    }
+    vec![Proposal {
+        source: Source::Outline,
+        path: String::new(),
+        range: None,
+        lines: (0, 0),
+        reason: format!("{} of {} files", map.n_files_shown, map.n_files),
+        text: map.text,
+        value: 0.5,
+    }]
+}
+
+/// Measures one ring.
+struct Meter {
+    ring: Ring,
+    started_us: u64,
+    micros: u64,
+    n_proposed: usize,
+    cut: bool,
+}
+
+impl Meter {
+    fn start(ring: Ring, request: &PlanRequest) -> Self {
+        Self { ring, started_us: request.clock.now_us(), micros: 0, n_proposed: 0, cut: false }
+    }
+
+    /// Runs a source unless the deadline has passed.
+    fn run(
+        &mut self,
+        scene: &Scene<'_>,
+        source: impl FnOnce(&Scene<'_>) -> Vec<Proposal>,
+    ) -> Vec<Proposal> {
+        if self.is_late(scene.request) { Vec::new() } else { source(scene) }
+    }
+
+    fn is_late(&mut self, request: &PlanRequest) -> bool {
+        self.cut |= request.cancel.is_cancelled();
+        self.cut
+    }
+
+    fn stop(&mut self, request: &PlanRequest, n_proposed: usize) {
+        self.micros = request.clock.now_us().saturating_sub(self.started_us);
+        self.n_proposed = n_proposed;
+        self.is_late(request);
+    }
+
+    fn cost(self, segments: &[Segment]) -> RingCost {
+        let packed = || segments.iter().filter(|segment| segment.ring == self.ring);
+        RingCost {
+            ring: self.ring,
+            n_proposed: self.n_proposed,
+            n_packed: packed().count(),
+            n_tokens: packed().map(|segment| segment.n_tokens).sum(),
+            micros: self.micros,
+            cut: self.cut,
+        }
     }
 }

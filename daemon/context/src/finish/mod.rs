@@ -72,7 +72,7 @@ pub fn finish(raw: &str, request: &PlanRequest, snapshot: &Snapshot) -> Suggesti
 }
 
 /// What needs the text alone.
-fn finish_text(raw: &str, request: &PlanRequest) -> Suggestion {
+pub(crate) fn finish_text(raw: &str, request: &PlanRequest) -> Suggestion {
     let language = Language::of_path(&request.path).unwrap_or(Language::Text);
     let raw = raw.replace("\r\n", "\n");
     let block = is_block(request);

@@ -1,0 +1,223 @@
+//! What the repository itself wrote next: the lines that continue the same token sequence as the
+//! one before the cursor. A cache model over the project's own text, with no training.
+
+use std::cmp::Ordering;
+
+use fovea_indexer::FileId;
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+
+use crate::{lex, sources::Scene};
+
+/// Longest and shortest token sequence that is matched.
+const MAX_TOKENS: usize = 7;
+/// Matches that are looked at for one sequence.
+const MAX_MATCHES: usize = 200;
+/// A longer rest of a line is no continuation that anyone would accept unseen.
+const MAX_LINE: usize = 200;
+
+/// A way to go on, seen in the project.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Continuation {
+    /// The rest of the line.
+    pub text: String,
+    /// How often it was seen after the longest matching sequence.
+    pub n_seen: u32,
+    /// Tokens that the matching sequence has.
+    pub n_tokens: usize,
+    /// Relative; the best of one list is 1.
+    pub weight: f32,
+    /// Where it was seen first, as path and zero-based line.
+    pub path: String,
+    pub line: u32,
+}
+
+/// Continuations of the cursor's token sequence in `files` and in the open buffer, best first.
+pub(crate) fn find(scene: &Scene<'_>, files: &[FileId], limit: usize) -> Vec<Continuation> {
+    let line = scene.request.line_prefix();
+    let mut found: FxHashMap<String, Continuation> = FxHashMap::default();
+    let mut texts: Vec<(FileId, std::sync::Arc<str>)> =
+        files.iter().filter_map(|file| Some((*file, scene.text(*file)?))).collect();
+    if let Some(file) = scene.file
+        && !files.contains(&file)
+    {
+        texts.push((file, scene.text(file).expect("the open file has its buffer")));
+    }
+    for (file, text) in &texts {
+        if scene.cancel().is_cancelled() {
+            break;
+        }
+        let cursor = (Some(*file) == scene.file).then(|| scene.request.cursor());
+        let path = scene.snapshot.path(*file);
+        if line.trim().is_empty() {
+            after_line(scene, text, cursor, path, &mut found);
+        } else {
+            after_tokens(line, text, cursor, path, &mut found);
+        }
+    }
+    let mut found: Vec<Continuation> = found.into_values().collect();
+    found.sort_by(|a, b| {
+        b.weight
+            .total_cmp(&a.weight)
+            .then_with(|| b.n_seen.cmp(&a.n_seen))
+            .then_with(|| a.text.len().cmp(&b.text.len()))
+            .then_with(|| a.text.cmp(&b.text))
+    });
+    found.truncate(limit);
+    let best = found.first().map_or(1.0, |first| first.weight.max(f32::MIN_POSITIVE));
+    found.iter_mut().for_each(|continuation| continuation.weight /= best);
+    found
+}
+
+/// Places where `text` has the end of `line`, the longer the better.
+fn after_tokens(
+    line: &str,
+    text: &str,
+    cursor: Option<usize>,
+    path: &str,
+    found: &mut FxHashMap<String, Continuation>,
+) {
+    let starts = token_starts(line);
+    // A text is looked through once, for the shortest sequence; each match is then extended.
+    let n_least = if line.trim_end().ends_with(lex::is_identifier) { 1 } else { 2 };
+    let Some(&start) = starts.iter().rev().nth(n_least - 1).or(starts.first()) else { return };
+    let tail = &line[start..];
+    for (at, _) in text.match_indices(tail).take(MAX_MATCHES) {
+        let end = at + tail.len();
+        let splits_word =
+            tail.starts_with(lex::is_identifier) && text[..at].ends_with(lex::is_identifier);
+        if splits_word || cursor == Some(end) {
+            continue;
+        }
+        let line_start = text[..at].rfind('\n').map_or(0, |n| n + 1);
+        let seen = &text[line_start..end];
+        let n_tokens = starts
+            .iter()
+            .rev()
+            .take(MAX_TOKENS)
+            .take_while(|&&start| {
+                seen.ends_with(&line[start..])
+                    && !(line[start..].starts_with(lex::is_identifier)
+                        && seen[..seen.len() - (line.len() - start)].ends_with(lex::is_identifier))
+            })
+            .count();
+        note(text, end, n_tokens, cursor, path, found);
+    }
+}
+
+/// On an empty line: lines that follow the same line as the one above the cursor.
+fn after_line(
+    scene: &Scene<'_>,
+    text: &str,
+    cursor: Option<usize>,
+    path: &str,
+    found: &mut FxHashMap<String, Continuation>,
+) {
+    let prefix = scene.request.prefix();
+    let Some(above) = prefix.lines().rev().map(str::trim).find(|line| !line.is_empty()) else {
+        return;
+    };
+    let starts = token_starts(above);
+    let Some(&start) = starts.iter().rev().nth(2).or(starts.first()) else { return };
+    let tail = &above[start..];
+    if tail.len() < 3 {
+        return;
+    }
+    for (at, _) in text.match_indices(tail).take(MAX_MATCHES) {
+        let end = at + tail.len();
+        let rest = &text[end..];
+        let Some(line_end) = rest.find('\n').filter(|&n| rest[..n].trim().is_empty()) else {
+            continue;
+        };
+        let next = &rest[line_end + 1..];
+        let begin = end + line_end + 1 + (next.len() - next.trim_start().len());
+        if cursor.is_some_and(|cursor| end <= cursor && cursor <= begin) {
+            continue;
+        }
+        let line_start = text[..at].rfind('\n').map_or(0, |n| n + 1);
+        let n_tokens = if text[line_start..end].trim() == above { MAX_TOKENS } else { 3 };
+        note(text, begin, n_tokens, cursor, path, found);
+    }
+}
+
+/// Records the rest of the line at `end`.
+fn note(
+    text: &str,
+    end: usize,
+    n_tokens: usize,
+    cursor: Option<usize>,
+    path: &str,
+    found: &mut FxHashMap<String, Continuation>,
+) {
+    let rest = text[end..].lines().next().unwrap_or("").trim_end();
+    if rest.trim().is_empty() || rest.len() > MAX_LINE {
+        return;
+    }
+    let mut weight = (n_tokens as f32).powi(2);
+    if let Some(cursor) = cursor {
+        // The same file, the nearer the better.
+        weight *= 1.0 + 1.0 / (1.0 + cursor.abs_diff(end) as f32 / 2_000.0);
+    }
+    let entry = found.entry(rest.to_owned()).or_insert_with(|| Continuation {
+        text: rest.to_owned(),
+        n_seen: 0,
+        n_tokens,
+        weight: 0.0,
+        path: path.to_owned(),
+        line: text[..end].matches('\n').count() as u32,
+    });
+    entry.weight += weight;
+    match n_tokens.cmp(&entry.n_tokens) {
+        Ordering::Greater => (entry.n_tokens, entry.n_seen) = (n_tokens, 1),
+        Ordering::Equal => entry.n_seen += 1,
+        Ordering::Less => {}
+    }
+}
+
+/// Offsets where the tokens of `line` begin: identifiers and single other characters.
+fn token_starts(line: &str) -> Vec<usize> {
+    let mut starts = Vec::new();
+    let mut in_word = false;
+    for (at, character) in line.char_indices() {
+        let is_word = lex::is_identifier(character);
+        if !(character.is_whitespace() || is_word && in_word) {
+            starts.push(at);
+        }
+        in_word = is_word;
+    }
+    starts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn continuations(line: &str, text: &str) -> Vec<(String, usize, u32)> {
+        let mut found = FxHashMap::default();
+        after_tokens(line, text, None, "a.py", &mut found);
+        let mut found: Vec<_> =
+            found.into_values().map(|c| (c.text, c.n_tokens, c.n_seen)).collect();
+        found.sort_by_key(|(text, n_tokens, _)| (std::cmp::Reverse(*n_tokens), text.clone()));
+        found
+    }
+
+    #[test]
+    fn the_longest_sequence_wins() {
+        let text = "    self.mw.policy(x)\n    other.mw.close()\n    self.mw.policy(x)\n";
+        assert_eq!(
+            continuations("        self.mw.", text),
+            [("policy(x)".to_owned(), 4, 2), ("close()".to_owned(), 3, 1)]
+        );
+    }
+
+    #[test]
+    fn a_typed_part_of_a_name_is_continued() {
+        let text = "runner = CrawlerRunner(settings)\nxCrawl\n";
+        assert_eq!(continuations("  r = Cr", text), [("awlerRunner(settings)".to_owned(), 2, 1)]);
+    }
+
+    #[test]
+    fn tokens_begin_at_words_and_signs() {
+        assert_eq!(token_starts("  a.b_c(1, "), [2, 3, 4, 7, 8, 9]);
+    }
+}
