@@ -4,12 +4,14 @@
 //! [`dirs`] and [`config`] where things live and what is set · [`root`] which folder is the workspace ·
 //! [`walk`] and [`guard`] which of its files count, and the gate for reading them · [`watch`] what changes
 //! on disk · [`store`] facts by content · [`engine`] one workspace: events in, snapshots out ·
-//! [`service`] answers requests · [`server`] the socket · [`connect`] the client's way there.
+//! [`service`] answers requests · [`eval`] measures completion quality · [`server`] the socket ·
+//! [`connect`] the client's way there.
 
 pub mod config;
 pub mod connect;
 pub mod dirs;
 pub mod engine;
+pub mod eval;
 pub mod guard;
 pub mod models;
 pub mod root;

@@ -1,0 +1,114 @@
+//! Evaluation: how much project context improves completions, measured on points with known
+//! answers.
+//!
+//! [`serve`] speaks a line protocol, so that anyone's harness can drive the same code that the editor
+//! uses; [`repository`] samples points from the user's own repository and compares. Modules:
+//! [`protocol`] requests and answers of a line · [`workspace`] a root indexed in memory ·
+//! [`completer`] from plan to suggestion · [`metrics`] exact match and its relatives.
+
+pub mod completer;
+pub mod metrics;
+pub mod protocol;
+pub mod repository;
+pub mod workspace;
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead, Write},
+};
+
+use anyhow::{Context as _, Result};
+use fovea_context::{Preset, PromptFormat};
+
+use self::{
+    completer::{Answer, Completer},
+    protocol::Request,
+    workspace::Workspace,
+};
+
+/// How an evaluation completes.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Which rings are collected; [`Preset::None`] is the text before the cursor alone.
+    pub preset: Preset,
+    /// Used when a request names no budget.
+    pub budget_tokens: usize,
+    /// Layout of the prompt when no model is loaded.
+    pub format: &'static PromptFormat,
+    /// Bias decoding towards names of the graph.
+    pub use_names: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            preset: Preset::Balanced,
+            budget_tokens: 2_048,
+            format: PromptFormat::named("smollm2").expect("the default model's family is known"),
+            use_names: true,
+        }
+    }
+}
+
+/// Answers one JSON object a line until `input` ends. A request that fails is answered with
+/// `{"error": ..}`; the next one works.
+///
+/// # Errors
+/// Only if `input` or `output` fail.
+pub fn serve(
+    input: impl BufRead,
+    mut output: impl Write,
+    options: &Options,
+    completer: &dyn Completer,
+) -> Result<()> {
+    let mut open: BTreeMap<String, Workspace> = BTreeMap::new();
+    for line in input.lines() {
+        let line = line.context("cannot read the next request")?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let answer = answer(&line, &mut open, options, completer)
+            .unwrap_or_else(|err| serde_json::json!({ "error": format!("{err:#}") }));
+        writeln!(output, "{answer}").context("cannot write the answer")?;
+        output.flush().context("cannot write the answer")?;
+    }
+    Ok(())
+}
+
+fn answer(
+    line: &str,
+    open: &mut BTreeMap<String, Workspace>,
+    options: &Options,
+    completer: &dyn Completer,
+) -> Result<serde_json::Value> {
+    let request: Request = serde_json::from_str(line)
+        .context("the request is not one of open, changed, complete, close")?;
+    match request {
+        Request::Open { root, repo } => {
+            let workspace = Workspace::open(root.as_ref(), repo.unwrap_or_default())?;
+            let stats = workspace.snapshot().stats();
+            open.insert(root, workspace);
+            Ok(
+                serde_json::json!({ "ok": true, "n_files": stats.n_files, "n_symbols": stats.n_symbols }),
+            )
+        }
+        Request::Changed { root, files } => {
+            let workspace = open.get_mut(&root).with_context(|| not_open(&root))?;
+            workspace.changed(&files)?;
+            Ok(serde_json::json!({ "ok": true }))
+        }
+        Request::Complete(point) => {
+            let workspace = open.get_mut(&point.root).with_context(|| not_open(&point.root))?;
+            let answer: Answer = completer::complete(workspace, &point, options, completer)?;
+            Ok(serde_json::to_value(answer)?)
+        }
+        Request::Close { root } => {
+            open.remove(&root);
+            Ok(serde_json::json!({ "ok": true }))
+        }
+    }
+}
+
+fn not_open(root: &str) -> String {
+    format!("`{root}` is not open; send {{\"op\":\"open\",\"root\":\"{root}\"}} first")
+}
