@@ -5,15 +5,22 @@
 //! [`walk`] and [`guard`] which of its files count, and the gate for reading them · [`watch`] what changes
 //! on disk · [`store`] facts by content · [`engine`] one workspace: events in, snapshots out ·
 //! [`service`] answers requests · [`eval`] measures completion quality · [`server`] the socket ·
-//! [`connect`] the client's way there.
+//! [`connect`] the client's way there · [`cli`] and [`commands`] what people type · [`output`] and
+//! [`exit_codes`] what they get back.
 
+pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod connect;
 pub mod dirs;
+pub mod doctor;
 pub mod engine;
 pub mod eval;
+pub mod exit_codes;
 pub mod guard;
+pub mod logs;
 pub mod models;
+pub mod output;
 pub mod root;
 pub mod server;
 pub mod service;

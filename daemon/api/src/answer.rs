@@ -48,7 +48,7 @@ pub struct ProgressView {
 }
 
 /// Every kind of answer; which one belongs to which method is stated at each variant.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "kind", content = "value")]
 pub enum Answer {
     /// Edited, Closed, Touched, Accepted, Cancel, Shutdown.

@@ -13,6 +13,17 @@ use serde::{Deserialize, Serialize};
 
 pub use layers::{ConfigError, Ignored, Layers, Loaded, Source, WORKSPACE_FILE, load};
 
+/// One setting as `config show` prints it.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct SettingView {
+    /// `section.key`.
+    pub key: String,
+    /// As TOML.
+    pub value: String,
+    /// `default`, a file, an environment variable or `flag`.
+    pub source: String,
+}
+
 /// Every setting.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]

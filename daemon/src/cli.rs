@@ -1,0 +1,342 @@
+//! Every subcommand and flag, defined once: help, completions, man page and reference come from here.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use fovea_api::Preset;
+
+use crate::exit_codes::ExitCode;
+
+/// Code completion and search that know your repository and never leave your machine.
+#[derive(Debug, Parser)]
+#[command(name = "fovea", version, about, after_help = AFTER_HELP, after_long_help = after_long_help())]
+#[command(propagate_version = false, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of every command.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Global {
+    /// The workspace's folder.
+    ///
+    /// Without it: the nearest folder above the given file, or above the current folder, that is a
+    /// repository; else the outermost one with a build file.
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        help = "Workspace folder [default: found from the file or the current folder]"
+    )]
+    pub root: Option<PathBuf>,
+    /// Print JSON; `fovea schema` prints its schema.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Run the engine in this process; no daemon is started or asked.
+    #[arg(long, global = true, help = "Run the engine in this process")]
+    pub no_daemon: bool,
+    /// Forbid every fetch from the network.
+    #[arg(long, global = true)]
+    pub offline: bool,
+    /// More messages on standard error; twice for still more.
+    #[arg(short, long, global = true, action = ArgAction::Count, help = "More messages on standard error")]
+    pub verbose: u8,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Index a workspace and show what is in it.
+    Index(IndexArgs),
+    /// Search for a symbol, words, an error message or a path.
+    Search(SearchArgs),
+    /// Find a pattern in the current text of all files.
+    Grep(GrepArgs),
+    /// Show the definition of what is at a position, or of a name.
+    Def(TargetArgs),
+    /// List the references to what is at a position, or to a name.
+    Refs(TargetArgs),
+    /// List the callers of a function.
+    Callers(TargetArgs),
+    /// List what a function calls.
+    Callees(TargetArgs),
+    /// List symbols whose name fits, or those of one file.
+    Symbols(SymbolsArgs),
+    /// Print the map of the repository.
+    Outline(OutlineArgs),
+    /// Print the prompt that a completion at a position would get.
+    Context(ContextArgs),
+    /// Complete at a position.
+    Complete(CompleteArgs),
+    /// Show why: the plan of a completion with sources, tokens and milliseconds.
+    Explain(CompleteArgs),
+    /// Show the state of the workspace and the daemon.
+    Status(StatusArgs),
+    /// Wait until everything saved is in the index.
+    Sync,
+    /// Fetch, add, list and remove models.
+    #[command(subcommand)]
+    Model(ModelCommand),
+    /// Start, stop and look at the background process.
+    #[command(subcommand)]
+    Daemon(DaemonCommand),
+    /// Serve an editor over standard input and output.
+    Lsp(LspArgs),
+    /// Show settings and where they come from.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Find the usual problems.
+    Doctor,
+    /// Show completions with and without context in two sample projects.
+    Demo(DemoArgs),
+    /// Print the JSON schema of --json.
+    Schema,
+    /// Print shell completions.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page.
+    Man,
+    /// Runs the model; started by the daemon.
+    #[command(hide = true)]
+    ModelWorker,
+}
+
+#[derive(Debug, Args)]
+pub struct IndexArgs {
+    /// Folder to index.
+    pub path: Option<PathBuf>,
+    /// Extract everything anew, whatever is stored.
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SearchArgs {
+    /// What to look for; several words are one query.
+    #[arg(required = true)]
+    pub query: Vec<String>,
+    /// Most hits.
+    #[arg(short = 'n', long, default_value_t = 10)]
+    pub limit: usize,
+    /// Prefer what is close to this position.
+    #[arg(long, value_name = "FILE:LINE:COL")]
+    pub near: Option<String>,
+    /// Show the parts of each score.
+    #[arg(long)]
+    pub why: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct GrepArgs {
+    /// Regular expression.
+    pub pattern: String,
+    /// Take the pattern literally.
+    #[arg(short = 'F', long)]
+    pub fixed_strings: bool,
+    /// Ignore upper and lower case.
+    #[arg(short, long)]
+    pub ignore_case: bool,
+    /// Most lines.
+    #[arg(short = 'n', long, default_value_t = 200)]
+    pub limit: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct TargetArgs {
+    /// A position (both numbers from 1, columns in characters), or a symbol's name.
+    #[arg(value_name = "FILE:LINE:COL|NAME")]
+    pub target: String,
+}
+
+#[derive(Debug, Args)]
+pub struct SymbolsArgs {
+    /// Part of a name; all files.
+    #[arg(required_unless_present = "file")]
+    pub query: Option<String>,
+    /// Symbols of this file in order.
+    #[arg(long, conflicts_with = "query")]
+    pub file: Option<PathBuf>,
+    /// Most symbols.
+    #[arg(short = 'n', long, default_value_t = 50)]
+    pub limit: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct OutlineArgs {
+    /// Most tokens.
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub budget_tokens: usize,
+    /// Draw the map around this position.
+    #[arg(long, value_name = "FILE:LINE:COL")]
+    pub focus: Option<String>,
+}
+
+/// How much context.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum PresetArg {
+    Lean,
+    #[default]
+    Balanced,
+    Deep,
+}
+
+impl From<PresetArg> for Preset {
+    fn from(preset: PresetArg) -> Self {
+        match preset {
+            PresetArg::Lean => Self::Lean,
+            PresetArg::Balanced => Self::Balanced,
+            PresetArg::Deep => Self::Deep,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct ContextArgs {
+    /// Where the cursor is; without a column, at the end of the line.
+    #[arg(value_name = "FILE:LINE:COL")]
+    pub at: String,
+    /// How much context.
+    #[arg(long, value_enum, default_value_t)]
+    pub preset: PresetArg,
+    /// Tokens of context; wins over the preset.
+    #[arg(long, value_name = "N")]
+    pub budget_tokens: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub struct CompleteArgs {
+    /// Where the cursor is; without a column, at the end of the line.
+    #[arg(value_name = "FILE:LINE:COL")]
+    pub at: String,
+    /// Use the text before the cursor alone.
+    #[arg(long)]
+    pub no_context: bool,
+    /// Answer from the index, without the model.
+    #[arg(long)]
+    pub no_model: bool,
+    /// Stop after this many tokens.
+    #[arg(long, value_name = "N")]
+    pub max_tokens: Option<usize>,
+    /// Complete the rest of the line only.
+    #[arg(long)]
+    pub single_line: bool,
+    /// Take the file's text from standard input.
+    #[arg(long)]
+    pub stdin: bool,
+    /// How much context.
+    #[arg(long, value_enum, default_value_t)]
+    pub preset: PresetArg,
+    /// Tokens of context; wins over the preset.
+    #[arg(long, value_name = "N")]
+    pub budget_tokens: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Say what became of this file: indexed, pending or skipped, and by which rule.
+    #[arg(long, value_name = "PATH")]
+    pub why: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ModelCommand {
+    /// Fetch a model: the default one, one by name, or hf:OWNER/REPO/FILE.gguf.
+    Pull {
+        /// Which model [default: the default model].
+        name: Option<String>,
+    },
+    /// Add a GGUF file of your own.
+    Add {
+        path: PathBuf,
+        /// Name to keep it under [default: the file's].
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// List the models that are installed, and those that can be pulled by name.
+    List,
+    /// Print the file that completions use.
+    Path,
+    /// Delete a model.
+    Remove { name: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DaemonCommand {
+    /// Start it, unless it runs.
+    Start,
+    /// End it after what it is answering.
+    Stop,
+    /// Show its state; do not start it.
+    Status,
+    /// Run it in the foreground.
+    Run,
+}
+
+#[derive(Debug, Args)]
+pub struct LspArgs {
+    /// Ignored: standard input and output are always used. Editors pass it.
+    #[arg(long, hide = true)]
+    pub stdio: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print each setting, its value and where that comes from.
+    Show,
+    /// Print the path of the settings file.
+    Path,
+}
+
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Answer from the index, without the model.
+    #[arg(long)]
+    pub no_model: bool,
+}
+
+const AFTER_HELP: &str =
+    "Positions are FILE:LINE:COL, from 1. `fovea COMMAND --help` says more about a command.";
+
+fn after_long_help() -> String {
+    let mut text = format!("{AFTER_HELP}\n\nExit codes:\n");
+    for (code, meaning) in ExitCode::TABLE {
+        text.push_str(&format!("  {:<3} {meaning}\n", code as u8));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use expect_test::expect;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn short_help_fits_a_screen() {
+        let help = Cli::command().term_width(80).render_help().to_string();
+        assert!(help.lines().count() <= 48, "{help}");
+        assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+        expect![[r#""#]].assert_eq(&help);
+    }
+
+    #[test]
+    fn every_subcommand_has_short_help_that_fits() {
+        let mut command = Cli::command().term_width(80);
+        command.build();
+        for sub in command.get_subcommands_mut() {
+            let help = sub.render_help().to_string();
+            assert!(help.lines().count() <= 40, "{help}");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! `fovea lsp`: the way from the LSP server to the daemon.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
+
+use super::{Context, unavailable};
+use crate::{connect::Connection, exit_codes::ExitCode, output::Failure, root};
+
+pub(super) fn run(context: &mut Context) -> Result<ExitCode, Failure> {
+    let options = context.connect_options();
+    // An engine in this process ends with its connection, so the latest one is kept here.
+    let current: Mutex<Option<Connection>> = Mutex::new(None);
+    let connect = move |events: fovea_lsp::Events| {
+        let mut current =
+            current.lock().map_err(|_| io::Error::other("an earlier connect panicked"))?;
+        // The index of a workspace has one owner: the old engine goes before the new one comes.
+        *current = None;
+        let connection = Connection::open(&options, events).map_err(io::Error::other)?;
+        Ok(current.insert(connection).client().clone())
+    };
+    fovea_lsp::serve_stdio(connect, project_of).map_err(unavailable)?;
+    Ok(ExitCode::Ok)
+}
+
+fn project_of(file: &Path) -> Option<PathBuf> {
+    // A file may not be saved yet; its folder is there.
+    root::find(file).ok().or_else(|| root::find(file.parent()?).ok())
+}

@@ -1,0 +1,277 @@
+//! One small file for each command: ask the engine, show the answer.
+
+mod complete;
+mod config;
+mod context;
+mod daemon;
+mod demo;
+mod doctor;
+mod graph;
+mod index;
+mod lsp;
+mod model;
+mod outline;
+mod print;
+mod schema;
+mod search;
+mod status;
+mod symbols;
+mod target;
+
+use std::path::{Path, PathBuf};
+
+use fovea_api::{Answer, Event, Freshness, Method, WorkspaceStatus};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{
+    cli::{Cli, Command, Global},
+    config::{Layers, Loaded, SettingView},
+    connect::{CallError, ConnectError, ConnectOptions, Connection},
+    dirs::Dirs,
+    exit_codes::ExitCode,
+    output::{Body, Failure, Output},
+    root::{self, RootError},
+};
+
+pub use demo::DemoView;
+pub use doctor::Check;
+pub use model::ModelsView;
+
+/// What commands print that no daemon is asked for.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", tag = "kind", content = "value")]
+pub enum Local {
+    /// `model list`.
+    Models(ModelsView),
+    /// `model pull`, `model add`, `model remove`.
+    Model(crate::models::Installed),
+    /// `config show`.
+    Config(Vec<SettingView>),
+    /// `config path`, `model path`; `null` if there is none.
+    File(Option<PathBuf>),
+    /// `doctor`.
+    Doctor(Vec<Check>),
+    /// `demo`.
+    Demo(DemoView),
+    /// `daemon start` and `daemon stop`: what happened.
+    Daemon(String),
+}
+
+/// What every command works with.
+pub struct Context {
+    pub global: Global,
+    pub dirs: Dirs,
+    pub layers: Layers,
+    pub loaded: Loaded,
+    pub out: Output,
+}
+
+/// Runs a command and returns what the process returns.
+pub fn run(cli: Cli, mut context: Context) -> ExitCode {
+    let outcome = dispatch(cli.command, &mut context);
+    match outcome {
+        Ok(code) => {
+            context.out.flush();
+            code
+        }
+        Err(failure) => fail(&context.global, failure),
+    }
+}
+
+/// Reports a failure on standard error, and on standard output as well where a program reads it.
+pub fn fail(global: &Global, failure: Failure) -> ExitCode {
+    if global.json {
+        let mut out = Output::stdout(true);
+        let error = crate::output::ErrorBody {
+            exit_code: failure.code as u8,
+            message: failure.message.clone(),
+        };
+        out.json(None, Body::Error { error });
+        out.flush();
+    }
+    note(&failure.message);
+    failure.code
+}
+
+/// One line for people on standard error.
+pub(crate) fn note(message: &str) {
+    eprintln!("fovea: {}", crate::output::clean(message).trim_end());
+}
+
+fn dispatch(command: Command, context: &mut Context) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Index(args) => index::run(context, &args),
+        Command::Search(args) => search::search(context, &args),
+        Command::Grep(args) => search::grep(context, &args),
+        Command::Def(args) => graph::definition(context, &args.target),
+        Command::Refs(args) => graph::references(context, &args.target),
+        Command::Callers(args) => graph::callers(context, &args.target),
+        Command::Callees(args) => graph::callees(context, &args.target),
+        Command::Symbols(args) => symbols::run(context, &args),
+        Command::Outline(args) => outline::run(context, &args),
+        Command::Context(args) => context::run(context, &args),
+        Command::Complete(args) => complete::run(context, &args),
+        Command::Explain(args) => complete::explain(context, &args),
+        Command::Status(args) => status::run(context, &args),
+        Command::Sync => index::sync(context),
+        Command::Model(command) => model::run(context, command),
+        Command::Daemon(command) => daemon::run(context, &command),
+        Command::Lsp(_) => lsp::run(context),
+        Command::Config(command) => config::run(context, &command),
+        Command::Doctor => doctor::run(context),
+        Command::Demo(args) => demo::run(context, &args),
+        Command::Schema => Ok(schema::schema(context)),
+        Command::Completions { shell } => Ok(schema::completions(context, shell)),
+        Command::Man => schema::man(context),
+        Command::ModelWorker => {
+            unreachable!("`main` runs the worker before anything else is set up")
+        }
+    }
+}
+
+impl Context {
+    /// # Errors
+    /// If the folders or the settings cannot be used.
+    pub fn new(global: Global) -> Result<Self, Failure> {
+        let dirs = Dirs::from_env().map_err(unavailable)?;
+        let mut layers = Layers::of_process(&dirs);
+        if global.offline {
+            layers.flags.push(("offline".to_owned(), "true".to_owned()));
+        }
+        if global.verbose > 0 {
+            let level = if global.verbose == 1 { "debug" } else { "trace" };
+            layers.flags.push(("log.level".to_owned(), level.to_owned()));
+        }
+        let loaded = crate::config::load(&layers)
+            .map_err(|err| Failure::new(ExitCode::Config, err.to_string()))?;
+        let out = Output::stdout(global.json);
+        Ok(Self { global, dirs, layers, loaded, out })
+    }
+
+    /// The workspace: `--root`, else the one that `path` (or the current folder) belongs to.
+    pub(crate) fn root(&self, path: Option<&Path>) -> Result<PathBuf, Failure> {
+        let found = match (&self.global.root, path) {
+            (Some(root), _) => root::check(root),
+            (None, Some(path)) => root::find(path),
+            (None, None) => root::find(Path::new(".")),
+        };
+        Ok(found?)
+    }
+
+    pub(crate) fn connect_options(&self) -> ConnectOptions {
+        ConnectOptions {
+            dirs: self.dirs.clone(),
+            layers: self.layers.clone(),
+            no_daemon: self.global.no_daemon,
+            start: true,
+            executable: None,
+        }
+    }
+
+    /// The engine, with `root` open and indexed. Long indexing shows its progress on a terminal.
+    pub(crate) fn open(&self, root: &Path) -> Result<Workspace, Failure> {
+        let (connection, status) = index::open(self, root)?;
+        Ok(Workspace { connection, root: root.to_owned(), status })
+    }
+
+    /// Shows an answer: as JSON, or by `show`, which says whether there was anything.
+    pub(crate) fn show(
+        &mut self,
+        answer: (Answer, Option<Freshness>),
+        show: impl FnOnce(&mut Output, &Answer) -> bool,
+    ) -> Result<ExitCode, Failure> {
+        let (answer, freshness) = answer;
+        if let Some(freshness) = freshness
+            && freshness.n_pending > 0
+            && !self.global.json
+        {
+            let files = crate::output::count(freshness.n_pending, "changed file");
+            note(&format!("{files} not in the index yet; `fovea sync` waits for them"));
+        }
+        let mut text = Output::plain();
+        let has_content = if self.out.is_json() {
+            let has_content = show(&mut text, &answer);
+            self.out.json(freshness, Body::Answer(answer));
+            has_content
+        } else {
+            show(&mut self.out, &answer)
+        };
+        Ok(if has_content { ExitCode::Ok } else { ExitCode::Nothing })
+    }
+
+    /// Shows something of our own.
+    pub(crate) fn show_local(&mut self, local: Local, show: impl FnOnce(&mut Output, &Local)) {
+        if self.out.is_json() {
+            self.out.json(None, Body::Local(local));
+        } else {
+            show(&mut self.out, &local);
+        }
+    }
+}
+
+/// An open workspace.
+pub(crate) struct Workspace {
+    pub(crate) connection: Connection,
+    pub(crate) root: PathBuf,
+    pub(crate) status: WorkspaceStatus,
+}
+
+impl Workspace {
+    pub(crate) fn ask(&self, method: Method) -> Result<(Answer, Option<Freshness>), Failure> {
+        Ok(self.connection.call(Some(&self.root), None, method)?)
+    }
+}
+
+/// No events are wanted.
+pub(crate) fn ignore_events(_: Event) {}
+
+/// An answer that does not belong to the question.
+pub(crate) fn unexpected(answer: &Answer) -> Failure {
+    let message = format!("the daemon gave an answer of another kind: {answer:?}");
+    Failure::new(ExitCode::Internal, message.chars().take(200).collect::<String>())
+}
+
+pub(crate) fn unavailable(err: impl std::fmt::Display) -> Failure {
+    Failure::new(ExitCode::Unavailable, err.to_string())
+}
+
+impl From<RootError> for Failure {
+    fn from(err: RootError) -> Self {
+        let code = match err {
+            RootError::Missing { .. } | RootError::NotADirectory { .. } => ExitCode::NotFound,
+            RootError::Unreadable { .. } => ExitCode::Unavailable,
+        };
+        Self::new(code, err.to_string())
+    }
+}
+
+impl From<ConnectError> for Failure {
+    fn from(err: ConnectError) -> Self {
+        unavailable(err)
+    }
+}
+
+impl From<CallError> for Failure {
+    fn from(err: CallError) -> Self {
+        match err {
+            CallError::Connect(err) => err.into(),
+            CallError::Api(err) => err.into(),
+        }
+    }
+}
+
+impl From<crate::models::ModelsError> for Failure {
+    fn from(err: crate::models::ModelsError) -> Self {
+        use crate::models::ModelsError;
+        let code = match err {
+            ModelsError::NotInstalled { .. } | ModelsError::UnknownName { .. } => {
+                ExitCode::NotFound
+            }
+            ModelsError::BadHubName { .. } | ModelsError::BadName { .. } => ExitCode::Usage,
+            ModelsError::Dirs(_) | ModelsError::NoSpace { .. } => ExitCode::Unavailable,
+            _ => ExitCode::Model,
+        };
+        Self::new(code, err.to_string())
+    }
+}

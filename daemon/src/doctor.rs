@@ -1,0 +1,283 @@
+//! Looks for the usual reasons why something does not work. Changes nothing, but for a file that it
+//! writes and deletes to see whether a folder is writable.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use fovea_api::Health;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{
+    config::Config,
+    connect::{ConnectError, ConnectOptions, Connection},
+    dirs::Dirs,
+    models::Models,
+    output::bytes,
+};
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Check {
+    pub name: String,
+    pub health: Health,
+    pub found: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// A model, an index and its temporary files want about this much.
+const WANTED_BYTES: u64 = 500_000_000;
+/// Socket paths have a limit of 104 to 108 bytes.
+const MAX_SOCKET_BYTES: usize = 103;
+/// Folders counted before it is clear that the limit is what matters.
+const MAX_FOLDERS: usize = 2_000_000;
+
+/// Runs every check.
+#[must_use]
+pub fn checks(dirs: &Dirs, config: &Config, root: Option<&Path>) -> Vec<Check> {
+    let mut checks = vec![
+        folder("settings", &dirs.config, "FOVEA_CONFIG_DIR"),
+        folder("data", &dirs.data, "FOVEA_DATA_DIR"),
+        folder("cache", &dirs.cache, "FOVEA_CACHE_DIR"),
+        folder("logs", &dirs.state, "FOVEA_STATE_DIR"),
+        folder("socket", &dirs.runtime, "FOVEA_RUNTIME_DIR"),
+        socket(dirs),
+        space(&dirs.data),
+        daemon(dirs),
+        model(dirs, config),
+    ];
+    checks.extend(root.map(|root| workspace(root)));
+    checks.extend(watches(root, config));
+    checks
+}
+
+fn ok(name: &str, found: impl Into<String>) -> Check {
+    Check { name: name.to_owned(), health: Health::Ok, found: found.into(), hint: None }
+}
+
+fn bad(name: &str, health: Health, found: impl Into<String>, hint: impl Into<String>) -> Check {
+    Check { name: name.to_owned(), health, found: found.into(), hint: Some(hint.into()) }
+}
+
+/// Our folders are made when they are needed; what counts is that they can be made and written.
+fn folder(what: &str, path: &Path, variable: &str) -> Check {
+    let name = format!("{what} folder");
+    let shown = path.display();
+    let Some(existing) = path.ancestors().find(|folder| folder.exists()) else {
+        return bad(
+            &name,
+            Health::Error,
+            format!("`{shown}` and everything above it is missing"),
+            format!("set {variable} to another folder"),
+        );
+    };
+    if !existing.is_dir() {
+        return bad(
+            &name,
+            Health::Error,
+            format!("`{}` is not a folder", existing.display()),
+            format!("move it away, or set {variable} to another folder"),
+        );
+    }
+    if let Err(err) = tempfile::tempfile_in(existing) {
+        return bad(
+            &name,
+            Health::Error,
+            format!("`{}` is not writable: {err}", existing.display()),
+            format!("fix its permissions, or set {variable} to another folder"),
+        );
+    }
+    if existing == path && is_open_to_others(path) {
+        return bad(
+            &name,
+            Health::Warning,
+            format!("other users can look into `{shown}`"),
+            format!("run `chmod 700 '{shown}'`"),
+        );
+    }
+    let state = if existing == path { "" } else { " (not made yet)" };
+    ok(&name, format!("{shown}{state}"))
+}
+
+fn is_open_to_others(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+}
+
+fn socket(dirs: &Dirs) -> Check {
+    let socket = dirs.socket();
+    let n_bytes = socket.as_os_str().len();
+    if n_bytes > MAX_SOCKET_BYTES {
+        return bad(
+            "socket path",
+            Health::Error,
+            format!("`{}` has {n_bytes} bytes, systems allow {MAX_SOCKET_BYTES}", socket.display()),
+            "set FOVEA_RUNTIME_DIR to a shorter folder",
+        );
+    }
+    ok("socket path", format!("{n_bytes} bytes"))
+}
+
+fn space(data: &Path) -> Check {
+    let name = "disk space";
+    let Some(existing) = data.ancestors().find(|folder| folder.exists()) else {
+        return bad(name, Health::Warning, "unknown", "see the data folder above");
+    };
+    match rustix::fs::statvfs(existing) {
+        Ok(stat) => {
+            let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+            let found = format!("{} free for `{}`", bytes(free), data.display());
+            if free < WANTED_BYTES {
+                let hint = "free some, or set FOVEA_DATA_DIR to a folder on another disk";
+                bad(name, Health::Warning, found, hint)
+            } else {
+                ok(name, found)
+            }
+        }
+        Err(err) => bad(name, Health::Warning, format!("unknown: {err}"), "check the data folder"),
+    }
+}
+
+/// Looks only; a daemon is not started.
+fn daemon(dirs: &Dirs) -> Check {
+    let options = ConnectOptions {
+        dirs: dirs.clone(),
+        layers: crate::config::Layers::default(),
+        no_daemon: false,
+        start: false,
+        executable: None,
+    };
+    match Connection::open(&options, |_| {}) {
+        Ok(_) => ok("daemon", "running"),
+        Err(ConnectError::NotRunning) => ok("daemon", "not running; the first command starts it"),
+        Err(err) => {
+            let hint = format!("its log is `{}`", dirs.log_file().display());
+            bad("daemon", Health::Error, err.to_string(), hint)
+        }
+    }
+}
+
+fn model(dirs: &Dirs, config: &Config) -> Check {
+    let name = "model";
+    if !config.model.enabled {
+        return ok(name, "switched off (model.enabled)");
+    }
+    let missing = "run `fovea model pull`, or `fovea model add PATH` with a GGUF file";
+    match Models::new(dirs, config.offline).choose(&config.model) {
+        Err(err) => bad(name, Health::Error, err.to_string(), missing),
+        Ok(None) => {
+            let found = "none is installed, so completions come from the index alone";
+            bad(name, Health::Warning, found, missing)
+        }
+        Ok(Some(path)) => gate(name, &path),
+    }
+}
+
+fn gate(name: &str, path: &PathBuf) -> Check {
+    match fovea_model::GgufFile::open(path) {
+        Ok(file) => ok(name, format!("{} ({})", path.display(), file.architecture())),
+        Err(err) => bad(
+            name,
+            Health::Error,
+            format!("`{}` cannot be used: {err}", path.display()),
+            "remove it with `fovea model remove NAME` and pull it again",
+        ),
+    }
+}
+
+fn workspace(root: &Path) -> Check {
+    match fs::read_dir(root) {
+        Ok(_) => ok("workspace", root.display().to_string()),
+        Err(err) => bad(
+            "workspace",
+            Health::Error,
+            format!("`{}` cannot be read: {err}", root.display()),
+            "fix its permissions",
+        ),
+    }
+}
+
+/// On Linux each watched folder takes one of a limited number of watches.
+fn watches(root: Option<&Path>, config: &Config) -> Vec<Check> {
+    let name = "file watches";
+    let limit = |file: &str| -> Option<usize> {
+        let path = Path::new("/proc/sys/fs/inotify").join(file);
+        fs::read_to_string(path).ok()?.trim().parse().ok()
+    };
+    let Some(n_watches) = limit("max_user_watches") else { return Vec::new() };
+    if !config.daemon.watch {
+        return vec![ok(name, "switched off (daemon.watch)")];
+    }
+    let mut checks = Vec::new();
+    let n_folders = root.map_or(0, count_folders);
+    let found = format!("{n_folders} folders, {n_watches} watches allowed");
+    checks.push(if n_folders * 2 > n_watches {
+        let wanted = (n_folders * 4).next_power_of_two();
+        let hint = format!(
+            "raise the limit: `sudo sysctl fs.inotify.max_user_watches={wanted}`; until then changes are found by polling"
+        );
+        bad(name, Health::Warning, found, hint)
+    } else {
+        ok(name, found)
+    });
+    if let Some(n_instances) = limit("max_user_instances")
+        && n_instances < 64
+    {
+        checks.push(bad(
+            "watch instances",
+            Health::Warning,
+            format!("{n_instances} allowed for all programs together"),
+            "raise the limit: `sudo sysctl fs.inotify.max_user_instances=512`",
+        ));
+    }
+    checks
+}
+
+/// Folders that would be watched: what is ignored is not.
+fn count_folders(root: &Path) -> usize {
+    ignore::WalkBuilder::new(root)
+        .build()
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_type().is_some_and(|kind| kind.is_dir()))
+        .take(MAX_FOLDERS)
+        .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_in_the_way_of_a_folder_is_an_error_with_a_way_out() {
+        let temp = tempfile::tempdir().expect("temporary folder");
+        let file = temp.path().join("file");
+        fs::write(&file, "").expect("written");
+        let check = folder("data", &file.join("data"), "FOVEA_DATA_DIR");
+        assert_eq!(check.health, Health::Error);
+        assert!(check.found.ends_with("is not a folder"), "{}", check.found);
+        assert!(check.hint.expect("says what to do").contains("FOVEA_DATA_DIR"));
+    }
+
+    #[test]
+    fn a_folder_others_can_read_is_a_warning() {
+        use std::os::unix::fs::PermissionsExt;
+        let temp = tempfile::tempdir().expect("temporary folder");
+        fs::set_permissions(temp.path(), fs::Permissions::from_mode(0o755)).expect("ours");
+        assert_eq!(folder("data", temp.path(), "FOVEA_DATA_DIR").health, Health::Warning);
+        fs::set_permissions(temp.path(), fs::Permissions::from_mode(0o700)).expect("ours");
+        assert_eq!(folder("data", temp.path(), "FOVEA_DATA_DIR").health, Health::Ok);
+    }
+
+    #[test]
+    fn a_damaged_model_is_found() {
+        let temp = tempfile::tempdir().expect("temporary folder");
+        let path = temp.path().join("model.gguf");
+        fs::write(&path, b"GGUF\x03\0\0\0").expect("written");
+        let check = gate("model", &path);
+        assert_eq!(check.health, Health::Error);
+        assert!(check.found.contains("cannot be used"), "{}", check.found);
+    }
+}

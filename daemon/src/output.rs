@@ -1,0 +1,240 @@
+//! What people and programs see: text with color on a terminal, or one JSON document.
+//!
+//! Text that comes from a repository is cleaned on its way to a terminal: control characters and
+//! characters that reorder text are shown as escapes, so that a file name or a line of code can
+//! neither move the cursor nor pretend to be something else.
+
+use std::{
+    fmt::Write as _,
+    io::{self, IsTerminal, Write},
+};
+
+use fovea_api::{Answer, ApiError, Freshness, SCHEMA_VERSION};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{commands::Local, exit_codes::ExitCode};
+
+/// The document that `--json` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Document {
+    /// Version of this format.
+    pub schema: u32,
+    /// How current the answer is; absent where no workspace was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub freshness: Option<Freshness>,
+    #[serde(flatten)]
+    pub body: Body,
+}
+
+/// `kind` says which it is, `value` holds it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "one document a process")]
+pub enum Body {
+    Answer(Answer),
+    Local(Local),
+    Error { error: ErrorBody },
+}
+
+/// Why a command failed.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ErrorBody {
+    /// The process's exit code.
+    pub exit_code: u8,
+    pub message: String,
+}
+
+/// Collects what a command prints, and writes it at the end.
+pub struct Output {
+    text: String,
+    color: bool,
+    json: bool,
+}
+
+/// A style of the terminal.
+#[derive(Clone, Copy, Debug)]
+pub enum Style {
+    Path,
+    Name,
+    Dim,
+    Good,
+    Warn,
+    Bad,
+    Heading,
+}
+
+impl Output {
+    /// For standard output: color only on a terminal and without `NO_COLOR`.
+    #[must_use]
+    pub fn stdout(json: bool) -> Self {
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self { text: String::new(), color: !no_color && io::stdout().is_terminal(), json }
+    }
+
+    /// Plain text, for tests.
+    #[must_use]
+    pub fn plain() -> Self {
+        Self { text: String::new(), color: false, json: false }
+    }
+
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Adds cleaned text.
+    pub fn put(&mut self, text: &str) -> &mut Self {
+        clean_into(&mut self.text, text);
+        self
+    }
+
+    /// Adds cleaned text in a style.
+    pub fn styled(&mut self, style: Style, text: &str) -> &mut Self {
+        if self.color {
+            let code = match style {
+                Style::Path => "35",
+                Style::Name | Style::Heading => "1",
+                Style::Dim => "2",
+                Style::Good => "32",
+                Style::Warn => "33",
+                Style::Bad => "31",
+            };
+            let _ = write!(self.text, "\x1b[{code}m");
+            clean_into(&mut self.text, text);
+            self.text.push_str("\x1b[0m");
+        } else {
+            clean_into(&mut self.text, text);
+        }
+        self
+    }
+
+    pub fn line(&mut self) -> &mut Self {
+        self.text.push('\n');
+        self
+    }
+
+    /// Writes what was collected so far; for commands that take long between lines.
+    pub fn flush(&mut self) {
+        write_out(self.text.as_bytes());
+        self.text.clear();
+    }
+
+    /// Replaces everything by one JSON document.
+    pub fn json(&mut self, freshness: Option<Freshness>, body: Body) {
+        let document = Document { schema: SCHEMA_VERSION, freshness, body };
+        self.text = serde_json::to_string_pretty(&document).expect("our types are plain data");
+        self.text.push('\n');
+    }
+
+    /// Adds text of our own as it is: completions, man page, schema.
+    pub fn raw(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    #[must_use]
+    pub fn into_text(self) -> String {
+        self.text
+    }
+}
+
+/// Writes to standard output. A reader that went away (`| head`) is no error.
+pub fn write_out(bytes: &[u8]) {
+    let mut stdout = io::stdout().lock();
+    let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
+}
+
+/// A command failed.
+#[derive(Debug)]
+pub struct Failure {
+    pub code: ExitCode,
+    pub message: String,
+}
+
+impl Failure {
+    pub fn new(code: ExitCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+impl From<ApiError> for Failure {
+    fn from(err: ApiError) -> Self {
+        use fovea_api::ErrorCode;
+        let code = match err.code {
+            ErrorCode::BadRequest => ExitCode::Usage,
+            ErrorCode::NotFound => ExitCode::NotFound,
+            ErrorCode::Refused => ExitCode::Refused,
+            ErrorCode::Cancelled | ErrorCode::Unavailable => ExitCode::Unavailable,
+            ErrorCode::Internal => ExitCode::Internal,
+        };
+        Self::new(code, err.message)
+    }
+}
+
+/// `text` with everything that could act on a terminal made visible. Tabs and line feeds stay.
+#[must_use]
+pub fn clean(text: &str) -> String {
+    let mut cleaned = String::with_capacity(text.len());
+    clean_into(&mut cleaned, text);
+    cleaned
+}
+
+fn clean_into(into: &mut String, text: &str) {
+    for character in text.chars() {
+        match character {
+            '\n' | '\t' => into.push(character),
+            // Line endings of Windows.
+            '\r' => {}
+            _ if acts(character) => {
+                let _ = write!(into, "\\u{{{:x}}}", character as u32);
+            }
+            _ => into.push(character),
+        }
+    }
+}
+
+/// Control characters, and the characters that reorder or hide text (Unicode TR 36 and TR 39).
+fn acts(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{061C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}'
+            | '\u{E0000}'..='\u{E007F}')
+}
+
+/// `1 file`, `2 files`.
+#[must_use]
+pub fn count(n: usize, word: &str) -> String {
+    if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") }
+}
+
+/// Bytes as people read them.
+#[must_use]
+pub fn bytes(n_bytes: u64) -> String {
+    let mut size = n_bytes as f64;
+    for unit in ["B", "kB", "MB", "GB"] {
+        if size < 1_000.0 {
+            return if unit == "B" { format!("{n_bytes} B") } else { format!("{size:.1} {unit}") };
+        }
+        size /= 1_000.0;
+    }
+    format!("{size:.1} TB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repository_text_cannot_act_on_the_terminal() {
+        assert_eq!(clean("a\x1b[2Jb\tc\r\n"), "a\\u{1b}[2Jb\tc\n");
+        assert_eq!(clean("x\u{202e}y\u{2066}z\u{200b}"), "x\\u{202e}y\\u{2066}z\\u{200b}");
+        assert_eq!(clean("naïve \u{1F600} \u{9b}1m"), "naïve \u{1F600} \\u{9b}1m");
+    }
+
+    #[test]
+    fn sizes_are_short() {
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(98_362_432), "98.4 MB");
+    }
+}
