@@ -327,7 +327,51 @@ mod tests {
         let help = Cli::command().term_width(80).render_help().to_string();
         assert!(help.lines().count() <= 48, "{help}");
         assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
-        expect![[r#""#]].assert_eq(&help);
+        expect![[r#"
+            Repository-aware code completion and search that never leave your machine
+
+            Usage: fovea [OPTIONS] <COMMAND>
+
+            Commands:
+              index        Index a workspace and show what is in it
+              search       Search for a symbol, words, an error message or a path
+              grep         Find a pattern in the current text of all files
+              def          Show the definition of what is at a position, or of a name
+              refs         List the references to what is at a position, or to a name
+              callers      List the callers of a function
+              callees      List what a function calls
+              symbols      List symbols whose name fits, or those of one file
+              outline      Print the map of the repository
+              context      Print the prompt that a completion at a position would get
+              complete     Complete at a position
+              explain      Show why: the plan of a completion with sources, tokens and
+                           milliseconds
+              status       Show the state of the workspace and the daemon
+              sync         Wait until everything saved is in the index
+              model        Fetch, add, list and remove models
+              daemon       Start, stop and look at the background process
+              lsp          Serve an editor over standard input and output
+              config       Show settings and where they come from
+              doctor       Find the usual problems
+              demo         Show completions with and without context in two sample projects
+              schema       Print the JSON schema of --json
+              completions  Print shell completions
+              man          Print the man page
+
+            Options:
+                  --root <DIR>  Workspace folder [default: found from the file or the
+                                current folder]
+                  --json        Print JSON; `fovea schema` prints its schema
+                  --no-daemon   Run the engine in this process
+                  --offline     Forbid every fetch from the network
+              -v, --verbose...  More messages on standard error
+              -h, --help        Print help (see more with '--help')
+              -V, --version     Print version
+
+            Positions are FILE:LINE:COL, from 1. `fovea COMMAND --help` says more about a
+            command.
+        "#]]
+        .assert_eq(&help);
     }
 
     #[test]
