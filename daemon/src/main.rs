@@ -6,11 +6,15 @@ use clap::Parser;
 use fovea_daemon::{
     cli::{Cli, Command, DaemonCommand},
     commands::{self, Context},
+    exit_codes::ExitCode,
     logs,
 };
 
 fn main() -> process::ExitCode {
     let cli = Cli::parse();
+    if matches!(cli.command, Command::ModelWorker) {
+        return model_worker();
+    }
     let global = cli.global.clone();
     let context = match Context::new(global.clone()) {
         Ok(context) => context,
@@ -19,4 +23,13 @@ fn main() -> process::ExitCode {
     let is_daemon = matches!(cli.command, Command::Daemon(DaemonCommand::Run));
     let _guard = logs::start(&context.dirs, &context.loaded.config.log, &global, is_daemon);
     commands::run(cli, context).into()
+}
+
+/// Knows no settings and no folders: it is told which file to load.
+fn model_worker() -> process::ExitCode {
+    // A client that is gone is how a worker ends.
+    match fovea_model::worker::serve(std::io::stdin(), std::io::stdout()) {
+        Ok(()) => ExitCode::Ok.into(),
+        Err(_) => ExitCode::Unavailable.into(),
+    }
 }

@@ -8,6 +8,7 @@ use std::{
 use fovea_api::{Answer, ApiError, At, CompletionItem, Encoding, ErrorCode, SearchHit, SearchView};
 use fovea_indexer::{
     Cancel, FileId, Snapshot, SymbolId,
+    facts::SymbolFacts,
     graph::{Candidate, Certainty, Edge, FilePosition},
     grep::GrepQuery,
     rank::{QueryError, SearchQuery},
@@ -257,7 +258,9 @@ impl<'a> Query<'a> {
         let file = self.file(path)?;
         let views = self.views();
         let facts = self.snapshot.facts(file).ok_or_else(|| self.not_indexed(path))?;
-        let symbols = facts.symbols.iter().enumerate().filter(|(_, s)| s.kind.is_outline());
+        // The file as a module has no name and is what was asked about.
+        let is_listed = |symbol: &SymbolFacts| symbol.kind.is_outline() && !symbol.name.is_empty();
+        let symbols = facts.symbols.iter().enumerate().filter(|(_, s)| is_listed(s));
         let ids = symbols.map(|(index, _)| SymbolId { file, index: index as u32 });
         Ok(Answer::Symbols(ids.filter_map(|id| views.symbol(id, Certainty::Exact)).collect()))
     }
