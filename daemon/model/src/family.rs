@@ -306,3 +306,53 @@ fn plain(file: &GgufFile) -> &'static Family {
         _ => &PLAIN,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gguf::writer::{GgufWriter, Value};
+
+    fn detected(architecture: &str, pre: &str, tokens: &[&str]) -> &'static Family {
+        let tokens = tokens.iter().map(|token| (*token).to_owned()).collect();
+        let file = GgufWriter::new(architecture)
+            .meta("tokenizer.ggml.pre", Value::Str(pre.into()))
+            .meta("tokenizer.ggml.tokens", Value::Strings(tokens))
+            .finish();
+        detect(&GgufFile::from_bytes(file).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn every_family_is_detected_by_its_own_tokens() {
+        for family in FAMILIES {
+            let pre = if family.name == "smollm2" { "smollm" } else { "default" };
+            let mut tokens: Vec<&str> = family.stop.to_vec();
+            tokens.extend(family.fim.iter().flat_map(|fim| [fim.prefix, fim.suffix, fim.middle]));
+            tokens.extend(family.document_start);
+            for architecture in family.architectures {
+                assert_eq!(detected(architecture, pre, &tokens).name, family.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_model_without_the_tokens_is_plain() {
+        assert_eq!(detected("llama", "llama-bpe", &["<|endoftext|>"]).name, "plain");
+        assert_eq!(detected("qwen2", "qwen2", &["<|endoftext|>"]).name, "plain");
+        assert_eq!(detected("qwen2", "qwen2", &[]).rope, Rope::Halves);
+        assert_eq!(detected("made-up", "default", &[]).name, "plain");
+    }
+
+    #[test]
+    fn rows_are_consistent() {
+        for family in FAMILIES {
+            assert_eq!(by_name(family.name), Some(family));
+            if let Some(fim) = family.fim {
+                let suffix_first = fim.order == FimOrder::SuffixPrefixMiddle;
+                assert!(!suffix_first || fim.suffix_first, "{}", family.name);
+                for token in [fim.prefix, fim.suffix, fim.middle] {
+                    assert!(family.stop.contains(&token), "{}: {token}", family.name);
+                }
+            }
+        }
+    }
+}

@@ -69,6 +69,10 @@ const USER_DEFINED: u8 = 4;
 const UNUSED: u8 = 5;
 const BYTE: u8 = 6;
 
+/// Vocabularies learned from text may lack bytes that never occurred, such as control characters
+/// (SmolLM2 lacks 21). The reference drops them, and so do we.
+const NO_TOKEN: u32 = u32::MAX;
+
 const MAX_TOKEN_BYTES: usize = 4096;
 const BLANK: char = '▁';
 
@@ -149,7 +153,8 @@ impl Tokenizer {
 
     /// Ordinary tokens of `text`, whatever it spells: `<|endoftext|>` in a source file is text.
     ///
-    /// Encodes a continuation: nothing is put in front, so `decode_bytes` gives `text` back. A
+    /// Encodes a continuation: nothing is put in front, so `decode_bytes` gives `text` back, save
+    /// what the vocabulary cannot hold (bytes it lacks; SentencePiece takes `▁` for a blank). A
     /// document's first piece may want [`Self::encode_document`].
     #[must_use]
     pub fn encode(&self, text: &str) -> Vec<u32> {
@@ -194,7 +199,8 @@ impl Tokenizer {
                 let mut symbols = Vec::new();
                 pre.split(text, &mut |piece| {
                     symbols.clear();
-                    symbols.extend(piece.bytes().map(|byte| byte_ids[usize::from(byte)]));
+                    let ids = piece.bytes().map(|byte| byte_ids[usize::from(byte)]);
+                    symbols.extend(ids.filter(|id| *id != NO_TOKEN));
                     merge::merge(&mut symbols, |left, right| merges.get(&(left, right)).copied());
                     out.extend_from_slice(&symbols);
                 });
@@ -299,11 +305,13 @@ fn byte_level(
         })
         .collect();
 
-    let mut byte_ids = Box::new([0; 256]);
+    let mut byte_ids = Box::new([NO_TOKEN; 256]);
     for (byte, char) in alphabet.iter().enumerate() {
-        byte_ids[byte] = *by_name
-            .get(char.encode_utf8(&mut [0; 4]) as &str)
-            .ok_or_else(|| refused(format!("the vocabulary has no token for byte {byte}")))?;
+        if let Some(id) = by_name.get(char.encode_utf8(&mut [0; 4]) as &str) {
+            byte_ids[byte] = *id;
+        } else if matches!(byte as u8, b'\t' | b'\n' | b' '..=b'~') {
+            return Err(refused(format!("the vocabulary has no token for byte {byte}")));
+        }
     }
 
     let lines = file.strings("tokenizer.ggml.merges")?.ok_or_else(|| GgufError::Missing {
@@ -353,7 +361,7 @@ fn sentence_piece(
         return Err(refused("a score is not a number"));
     }
 
-    let mut byte_ids = Box::new([u32::MAX; 256]);
+    let mut byte_ids = Box::new([NO_TOKEN; 256]);
     let mut bytes: Vec<Box<[u8]>> = Vec::with_capacity(names.len());
     let mut ids: FxHashMap<Box<str>, u32> = FxHashMap::default();
     for (id, name) in names.iter().enumerate() {
@@ -371,7 +379,7 @@ fn sentence_piece(
             name.replace(BLANK, " ").into_bytes().into()
         });
     }
-    if let Some(byte) = byte_ids.iter().position(|id| *id == u32::MAX) {
+    if let Some(byte) = byte_ids.iter().position(|id| *id == NO_TOKEN) {
         return Err(refused(format!("the vocabulary has no token for byte {byte}")));
     }
 
