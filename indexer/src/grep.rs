@@ -176,3 +176,6 @@ fn matching_lines(regex: &Regex, file: FileId, text: &str, limit: usize) -> Vec<
     }
     lines
 }
+
+#[cfg(test)]
+mod tests;

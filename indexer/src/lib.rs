@@ -23,6 +23,8 @@ pub mod language;
 pub mod parse;
 pub mod rank;
 pub mod snapshot;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod text;
 pub mod vector;
 pub mod vfs;

@@ -94,3 +94,6 @@ pub struct SearchResults {
     pub kind: QueryKind,
     pub hits: Vec<Hit>,
 }
+
+#[cfg(test)]
+mod tests;

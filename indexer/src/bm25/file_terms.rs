@@ -119,7 +119,7 @@ impl Builder {
     fn add(&mut self, chunk: u32, field: Field, text: &str) {
         let Self { ids, names, postings, lengths } = self;
         let length = &mut lengths[chunk as usize][field as usize];
-        tokenize::terms(text, |term, kind| {
+        tokenize::terms(text, |term, kind, _| {
             // A whole identifier is an alias of its parts and does not make the chunk longer.
             *length += u32::from(kind != tokenize::TermKind::Whole);
             let id = match ids.get(term) {

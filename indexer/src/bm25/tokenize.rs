@@ -5,8 +5,9 @@
 /// Longer terms are hashes, base64 or generated data; nobody types them.
 const MAX_TERM_BYTES: usize = 48;
 
-/// Calls `sink` with each term of `text`, in order. The whole identifier comes before its parts.
-pub(crate) fn terms(text: &str, mut sink: impl FnMut(&str, TermKind)) {
+/// Calls `sink` with each term of `text`, in order, and the part of `text` it stands for. The whole
+/// identifier comes before its parts.
+pub(crate) fn terms<'a>(text: &'a str, mut sink: impl FnMut(&str, TermKind, &'a str)) {
     let mut term = String::with_capacity(64);
     for_each_identifier(text, |identifier| identifier_terms(identifier, &mut term, &mut sink));
 }
@@ -50,7 +51,11 @@ pub(crate) fn for_each_identifier<'a>(text: &'a str, mut sink: impl FnMut(&'a st
     }
 }
 
-fn identifier_terms(identifier: &str, term: &mut String, sink: &mut impl FnMut(&str, TermKind)) {
+fn identifier_terms<'a>(
+    identifier: &'a str,
+    term: &mut String,
+    sink: &mut impl FnMut(&str, TermKind, &'a str),
+) {
     let trimmed = identifier.trim_matches('_');
     if trimmed.is_empty() || trimmed.len() > 4 * MAX_TERM_BYTES {
         return;
@@ -60,7 +65,7 @@ fn identifier_terms(identifier: &str, term: &mut String, sink: &mut impl FnMut(&
         lower(trimmed, term);
         if term.len() <= MAX_TERM_BYTES && (term.len() > 1 || !term.is_ascii()) {
             stem(term);
-            sink(term, TermKind::Word);
+            sink(term, TermKind::Word, identifier);
         }
         return;
     }
@@ -69,13 +74,13 @@ fn identifier_terms(identifier: &str, term: &mut String, sink: &mut impl FnMut(&
         push_lower(part, term);
     }
     if term.len() <= MAX_TERM_BYTES {
-        sink(term, TermKind::Whole);
+        sink(term, TermKind::Whole, identifier);
     }
     for part in parts(trimmed) {
         lower(part, term);
         if term.len() > 1 && term.len() <= MAX_TERM_BYTES {
             stem(term);
-            sink(term, TermKind::Part);
+            sink(term, TermKind::Part, part);
         }
     }
 }
@@ -239,7 +244,7 @@ mod tests {
 
     fn check_terms(text: &str, expect: Expect) {
         let mut out = Vec::new();
-        terms(text, |term, _| out.push(term.to_owned()));
+        terms(text, |term, _, _| out.push(term.to_owned()));
         expect.assert_eq(&out.join(" "));
     }
 

@@ -357,12 +357,12 @@ fn terms(words: &[&str], kind: QueryKind) -> Vec<QueryTerm> {
     let mut pair: Option<String> = None;
     for word in &kept {
         tokenize::for_each_identifier(word, |identifier| {
-            tokenize::terms(identifier, |term, kind| {
+            tokenize::terms(identifier, |term, kind, typed| {
                 let weight = match kind {
                     TermKind::Word | TermKind::Whole => 1.0,
                     TermKind::Part => 0.7,
                 };
-                push(term, weight, identifier, kind == TermKind::Whole);
+                push(term, weight, typed, kind == TermKind::Whole);
             });
             // "rate limit" is also looked for as `RateLimit` and `rate_limit`.
             let lower: String = identifier.replace('_', "").to_lowercase();

@@ -30,8 +30,13 @@ pub(super) struct Hnsw {
 
 impl Hnsw {
     pub(super) fn new(n_expected: usize) -> Self {
-        let graph =
-            hnsw_rs::prelude::Hnsw::new(MAX_LINKS, n_expected, MAX_LAYERS, EF_CONSTRUCTION, Int8Cosine);
+        let graph = hnsw_rs::prelude::Hnsw::new(
+            MAX_LINKS,
+            n_expected,
+            MAX_LAYERS,
+            EF_CONSTRUCTION,
+            Int8Cosine,
+        );
         Self { graph, nodes: RwLock::new(Vec::new()) }
     }
 

@@ -130,7 +130,10 @@ impl VectorIndex {
         let coarse = quantize(query);
         let mut found = match &self.hnsw {
             Some(hnsw) => hnsw.search(&coarse, k, &|block, chunk| {
-                self.blocks.get(chunk.file.0 as usize).and_then(Option::as_ref).is_some_and(|b| b.id == block)
+                self.blocks
+                    .get(chunk.file.0 as usize)
+                    .and_then(Option::as_ref)
+                    .is_some_and(|b| b.id == block)
                     && live(chunk)
             }),
             None => self.scan(&coarse, k, live),
@@ -165,7 +168,9 @@ impl VectorIndex {
                 if score > floor && live(*chunk) {
                     best.push((score, *chunk));
                     if best.len() >= wanted.saturating_mul(2) {
-                        best.select_nth_unstable_by_key(wanted - 1, |(score, _)| std::cmp::Reverse(*score));
+                        best.select_nth_unstable_by_key(wanted - 1, |(score, _)| {
+                            std::cmp::Reverse(*score)
+                        });
                         best.truncate(wanted);
                         floor = best.iter().map(|(score, _)| *score).min().unwrap_or(i32::MIN);
                     }
@@ -220,7 +225,8 @@ mod tests {
             state ^= state << 5;
             state as f32 / u32::MAX as f32 - 0.5
         };
-        let mut v: Vec<f32> = (0..DIM).map(|i| next() + f32::from((i as u32 == seed % 8) as u8)).collect();
+        let mut v: Vec<f32> =
+            (0..DIM).map(|i| next() + f32::from((i as u32 == seed % 8) as u8)).collect();
         let norm = v.iter().map(|x| x * x).sum::<f32>().sqrt();
         v.iter_mut().for_each(|x| *x /= norm);
         v
@@ -235,7 +241,12 @@ mod tests {
             .collect()
     }
 
-    fn exact(index: &VectorIndex, query: &[f32], k: usize, live: &dyn Fn(ChunkId) -> bool) -> Vec<ChunkId> {
+    fn exact(
+        index: &VectorIndex,
+        query: &[f32],
+        k: usize,
+        live: &dyn Fn(ChunkId) -> bool,
+    ) -> Vec<ChunkId> {
         let mut all: Vec<(f32, ChunkId)> = index
             .blocks
             .iter()
@@ -256,7 +267,8 @@ mod tests {
         let index = VectorIndex::new(DIM).with_changes(&[], &rows(0..60, 5));
         for seed in 1000..1020 {
             let query = vector(seed);
-            let found: Vec<_> = index.search(&query, 10, &|_| true).into_iter().map(|(c, _)| c).collect();
+            let found: Vec<_> =
+                index.search(&query, 10, &|_| true).into_iter().map(|(c, _)| c).collect();
             assert_eq!(found, exact(&index, &query, 10, &|_| true));
         }
     }
@@ -279,7 +291,8 @@ mod tests {
         for round in 0..3 {
             // Replace a third of the files: their old nodes are dead.
             let files: Vec<FileId> = (0..100).filter(|f| f % 3 == round).map(FileId).collect();
-            let fresh: Vec<_> = rows(0..100, 5).into_iter().filter(|(c, _)| files.contains(&c.file)).collect();
+            let fresh: Vec<_> =
+                rows(0..100, 5).into_iter().filter(|(c, _)| files.contains(&c.file)).collect();
             index = index.with_changes(&files, &fresh);
             let mut n_same = 0;
             for seed in 2000..2020 {

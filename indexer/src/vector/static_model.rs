@@ -65,7 +65,9 @@ impl StaticModel {
     /// [`StaticModelError`] if the bytes are not a whole table.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, StaticModelError> {
         let u32_at = |at: usize| {
-            bytes.get(at..at + 4).map(|b| u32::from_le_bytes(b.try_into().expect("four bytes")) as usize)
+            bytes
+                .get(at..at + 4)
+                .map(|b| u32::from_le_bytes(b.try_into().expect("four bytes")) as usize)
         };
         if bytes.get(..8) != Some(MAGIC) {
             return Err(StaticModelError::Format);
