@@ -292,7 +292,9 @@ fn ablation(scopes: &[&str], sets: &[Vec<Repository>], full: Weights) {
     }
 }
 
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 18] = [
+    "subject",
+    "private",
     "vector",
     "symbol",
     "path",
@@ -317,6 +319,8 @@ fn weight<'w>(weights: &'w mut Weights, name: &str) -> &'w mut f32 {
         "vector" => &mut weights.vector,
         "symbol" => &mut weights.symbol,
         "path" => &mut weights.path,
+        "subject" => &mut weights.subject,
+        "private" => &mut weights.private,
         "names" => &mut weights.names,
         "file_names" => &mut weights.file_names,
         "file_body" => &mut weights.file_body,

@@ -253,7 +253,7 @@ mod tests {
         check_terms("max_retries maxRetries", expect!["maxretries max retry maxretries max retry"]);
         check_terms("HTTPServer2 parseURLs", expect!["httpserver2 http serv parseurls pars url"]);
         check_terms("__init__(self, x)", expect!["init self"]);
-        check_terms("Größe, naïveCode 名前", expect!["größe naïvecode naïve code 名前"]);
+        check_terms("Größe, naïveCode 名前", expect!["größe naïvecode naïve cod 名前"]);
     }
 
     #[test]

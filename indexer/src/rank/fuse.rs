@@ -5,13 +5,13 @@ use rustc_hash::FxHashMap;
 
 use super::{
     MAX_HITS, QueryError, QueryKind, ScoreParts, SearchQuery, SearchResults, fuzzy,
-    path::PathRole,
+    path::{self, PathRole},
     present,
     query::{self, Query},
 };
 use crate::{
     Cancel, ChunkId, FileId, Snapshot, SymbolId,
-    bm25::{Field, LexicalHit, LexicalMatches, QueryTerm},
+    bm25::{Field, LexicalHit, LexicalMatches, QueryTerm, tokenize, tokenize::TermKind},
     facts::SymbolKind,
 };
 
@@ -26,6 +26,8 @@ pub struct Weights {
     pub symbol: f32,
     /// Share of the query (by rarity) in the path.
     pub path: f32,
+    /// The file's own name is words of the query.
+    pub subject: f32,
     /// Share in the names that the chunk defines.
     pub names: f32,
     /// Share in the names that the file defines.
@@ -41,6 +43,7 @@ pub struct Weights {
     pub foreign: f32,
     pub legacy: f32,
     pub index: f32,
+    pub private: f32,
     pub data: f32,
     /// Taken for every better hit of the same file.
     pub repeat: f32,
@@ -51,22 +54,24 @@ pub struct Weights {
 impl Default for Weights {
     fn default() -> Self {
         Self {
-            lexical: 1.0,
+            lexical: 0.5,
             vector: 1.0,
             symbol: 4.0,
             path: 3.0,
-            names: 1.0,
+            subject: 3.0,
+            names: 0.5,
             file_names: 1.0,
-            file_body: 1.0,
-            file_sum: 0.5,
-            test: 3.0,
-            doc: 2.5,
+            file_body: 0.25,
+            file_sum: 1.0,
+            test: 5.0,
+            doc: 5.0,
             example: 2.5,
             foreign: 3.0,
             legacy: 2.0,
-            index: 0.7,
+            index: 0.2,
+            private: 1.0,
             data: 2.5,
-            repeat: 0.6,
+            repeat: 1.5,
             graph: 1.0,
         }
     }
@@ -81,6 +86,7 @@ impl Weights {
             vector: 0.0,
             symbol: 0.0,
             path: 0.0,
+            subject: 0.0,
             names: 0.0,
             file_names: 0.0,
             file_body: 0.0,
@@ -91,6 +97,7 @@ impl Weights {
             foreign: 0.0,
             legacy: 0.0,
             index: 0.0,
+            private: 0.0,
             data: 0.0,
             repeat: 0.0,
             graph: 0.0,
@@ -226,8 +233,7 @@ impl Search<'_> {
         if self.weights.symbol == 0.0 {
             return;
         }
-        let share = if self.query.kind == QueryKind::Symbol { 1.0 } else { 0.5 };
-        for name in &self.query.names {
+        for (name, share) in &self.query.names {
             let mut symbols: Vec<(SymbolId, f32)> = self
                 .snapshot
                 .graph()
@@ -292,6 +298,10 @@ impl Search<'_> {
         let similarity = Scale::of(candidates.values().filter_map(|raw| raw.similarity));
         let sums = Scale::of(candidates.keys().map(|chunk| self.files.of(chunk.file).sum));
         let near = self.near(cancel);
+        let mut subjects: FxHashMap<FileId, f32> = FxHashMap::default();
+        for chunk in candidates.keys() {
+            subjects.entry(chunk.file).or_insert_with(|| self.files.subject(chunk.file));
+        }
         let mut scored: Vec<Candidate> = candidates
             .into_iter()
             .map(|(chunk, raw)| {
@@ -301,7 +311,8 @@ impl Search<'_> {
                     lexical: weights.lexical * lexical.z(raw.lexical),
                     vector: vector_weight * raw.similarity.map_or(-1.0, |s| similarity.z(s)),
                     symbol: weights.symbol * raw.symbol,
-                    path: weights.path * self.files.share(file.masks[Field::Path as usize]),
+                    path: weights.path * self.files.share(file.masks[Field::Path as usize])
+                        + weights.subject * subjects.get(&chunk.file).copied().unwrap_or(0.0),
                     graph: weights.graph * near.get(&chunk.file).copied().unwrap_or(0.0),
                     structure: weights.names * names
                         + weights.file_names * self.files.share(file.masks[Field::Names as usize])
@@ -347,6 +358,9 @@ impl Search<'_> {
         }
         if role.is_index {
             lowered += weights.index;
+        }
+        if role.is_private {
+            lowered += weights.private;
         }
         if role.is_data && !role.is_doc && self.query.kind != QueryKind::Path {
             lowered += weights.data;
@@ -493,6 +507,24 @@ impl<'a> Files<'a> {
             mask &= mask - 1;
         }
         (sum / self.total).min(1.3)
+    }
+
+    /// How much of the file's own name the query speaks of, in `0..=1`; rare words count more.
+    fn subject(&self, file: FileId) -> f32 {
+        let most = self.idf.iter().copied().fold(1e-6, f32::max);
+        let (mut sum, mut n) = (0.0, 0.0);
+        tokenize::terms(path::subject(self.snapshot.path(file)), |word, kind, _| {
+            if kind == TermKind::Whole {
+                return;
+            }
+            n += 1.0;
+            let like = |(term, idf): (&QueryTerm, &f32)| {
+                path::likeness(word, &term.text) * (0.5 + 0.5 * (idf / most).min(1.0))
+            };
+            let words = self.query.terms.iter().zip(&self.idf).filter(|(term, _)| !term.is_joined);
+            sum += words.map(like).fold(0.0, f32::max);
+        });
+        sum / f32::max(n, 1.0)
     }
 
     /// The best chunk of each of the `n` most promising files.

@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 
 use super::{Hit, fuse::Candidate, query::Query};
 use crate::{
-    Cancel, FileId, Snapshot, SymbolId,
+    Cancel, ContentHash, FileId, Snapshot, SymbolId,
     facts::{ChunkFacts, FileFacts, SymbolKind},
     text::ByteRange,
 };
@@ -56,6 +56,8 @@ pub(super) fn present(
         .map(|(index, candidate)| Queued { score: candidate.score, n_before: 0, index })
         .collect();
     let mut shown: FxHashMap<FileId, Vec<ByteRange>> = FxHashMap::default();
+    // Copies of one file (vendored, re-packaged) are one answer.
+    let mut contents: FxHashMap<ContentHash, FileId> = FxHashMap::default();
     let mut phrases = Phrases::new(query);
     let mut hits = Vec::new();
     while let Some(next) = queue.pop() {
@@ -63,6 +65,11 @@ pub(super) fn present(
             break;
         }
         let candidate = &scored[next.index];
+        let file = candidate.chunk.file;
+        let Some(content) = snapshot.hash(file) else { continue };
+        if *contents.entry(content).or_insert(file) != file {
+            continue;
+        }
         let ranges = shown.entry(candidate.chunk.file).or_default();
         let n_before = ranges.len() as u32;
         if n_before > next.n_before && repeat > 0.0 {

@@ -20,8 +20,9 @@ pub(crate) struct Query {
     /// The words without filters, as one text: what is embedded.
     pub(crate) text: String,
     pub(crate) terms: Vec<QueryTerm>,
-    /// Words that may be a symbol's name, in order; qualified names by their last part.
-    pub(crate) names: Vec<String>,
+    /// Words that may be a symbol's name, in order, and how sure that is; qualified names by their
+    /// last part.
+    pub(crate) names: Vec<(String, f32)>,
     /// Quoted parts; a hit's text must contain each.
     pub(crate) phrases: Vec<String>,
     pub(crate) filters: Filters,
@@ -374,20 +375,26 @@ fn terms(words: &[&str], kind: QueryKind) -> Vec<QueryTerm> {
     terms
 }
 
-/// Words that can be names: all of a symbol query, else those that look like identifiers.
-fn names(words: &[&str], kind: QueryKind) -> Vec<String> {
-    let mut names = Vec::new();
+/// Words that can be names: all of a symbol query, else those that look like identifiers, and, less
+/// surely, capitalized ones.
+fn names(words: &[&str], kind: QueryKind) -> Vec<(String, f32)> {
+    let mut names: Vec<(String, f32)> = Vec::new();
     for word in words {
         let last = word.rsplit("::").next().unwrap_or(word);
         let last = last.rsplit(['.', '/']).find(|part| !part.is_empty()).unwrap_or(last);
         tokenize::for_each_identifier(last, |identifier| {
-            let is_sure = kind == QueryKind::Symbol
-                || identifier.contains('_')
+            let is_marked = identifier.contains('_')
                 || identifier.chars().skip(1).any(char::is_uppercase)
                 || word.contains("::")
                 || word.contains("()");
-            if is_sure && names.len() < 16 && !names.iter().any(|name| name == identifier) {
-                names.push(identifier.to_owned());
+            let share = match kind {
+                QueryKind::Symbol => 1.0,
+                _ if is_marked => 0.5,
+                _ if identifier.len() >= 4 && identifier.starts_with(char::is_uppercase) => 0.35,
+                _ => return,
+            };
+            if names.len() < 16 && !names.iter().any(|(name, _)| name == identifier) {
+                names.push((identifier.to_owned(), share));
             }
         });
     }
