@@ -267,6 +267,16 @@ impl<'t> Walk<'t> {
     /// A leaf: one occurrence, whose meaning its parent decides.
     fn identifier(&mut self, range: ByteRange, field: F, scope: ScopeId, symbol: u32) {
         let name = self.intern(range);
+        if field == F::Name
+            && let Some(frame) = self.frames.last()
+            && matches!(frame.kind, K::Function | K::Class)
+            && frame.owner != NO_SYMBOL
+        {
+            let own = frame.symbol;
+            let around = self.symbols[own as usize].parent.unwrap_or(NO_SYMBOL);
+            self.occurrence(range, Role::Definition, around, Target::Symbol(own));
+            return;
+        }
         let occurrence = self.occurrence(range, Role::Reference, symbol, Target::None);
         self.values.push(Value {
             kind: K::Identifier,

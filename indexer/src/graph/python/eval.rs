@@ -11,8 +11,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::{
     Project,
     facts::{
-        Binding, Builtin, Expr, ExprId, Function, Imported, ListId, NO_SYMBOL, NameId, ParamKind,
-        PythonFacts, Scope, ScopeId, ScopeKind, bindings_of,
+        Binding, Builtin, Expr, ExprId, Function, FunctionFlags, Imported, ListId, NO_SYMBOL,
+        NameId, ParamKind, PythonFacts, Scope, ScopeId, ScopeKind, bindings_of,
     },
     library,
     modules::Module,
@@ -388,12 +388,51 @@ impl<'g> Eval<'g> {
             }
         }
         match facts.expr(binding.value) {
-            Expr::Function(index) => {
-                let id = FunctionId { file, index };
-                vec![Type::Function(id, receiver.cloned().map(Arc::new))]
-            }
+            Expr::Function(index) => self.function_value(file, facts, index, receiver),
             _ => self.types(file, binding.value),
         }
+    }
+
+    /// A function, or what its decorators replace it by: `@command()` may say that it returns a
+    /// `Command`.
+    fn function_value(
+        &self,
+        file: FileId,
+        facts: &PythonFacts,
+        index: u32,
+        receiver: Option<&Type>,
+    ) -> Types {
+        let id = FunctionId { file, index };
+        let own = vec![Type::Function(id, receiver.cloned().map(Arc::new))];
+        let Some(function) = facts.functions.get(index as usize) else { return own };
+        let flags = FunctionFlags {
+            is_async: function.flags.is_async,
+            is_generator: function.flags.is_generator,
+            ..FunctionFlags::default()
+        };
+        if function.decorators.is_empty() || function.flags != flags {
+            return own;
+        }
+        let mut types = own;
+        for &decorator in function.decorators.iter().rev() {
+            let mut made = Types::new();
+            for ty in self.types(file, decorator) {
+                let result = match &ty {
+                    Type::Function(id, bound) => self.returned(*id, bound.as_deref(), None),
+                    Type::Class(class) => vec![Type::instance(*class)],
+                    Type::ExternalInstance(path, args) if library::last(path) == "Callable" => {
+                        args.last().cloned().unwrap_or_default()
+                    }
+                    _ => Types::new(),
+                };
+                let instances = result.into_iter().filter(|ty| matches!(ty, Type::Instance(..)));
+                merge(&mut made, instances.collect());
+            }
+            if !made.is_empty() {
+                types = made;
+            }
+        }
+        types
     }
 
     /// `Final`, `ClassVar` or `TypeAlias` alone say nothing about the type.
@@ -511,7 +550,7 @@ impl<'g> Eval<'g> {
             Expr::Item { of, index } => self.each(file, of, |ty| self.item(ty, index)),
             Expr::Splat(inner) | Expr::Keyword { value: inner, .. } => self.types(file, inner),
             Expr::Class(index) => one(Type::Class(ClassId { file, index })),
-            Expr::Function(index) => one(Type::Function(FunctionId { file, index }, None)),
+            Expr::Function(index) => self.function_value(file, facts, index, None),
             Expr::Import(import) => match self.imported(file, import) {
                 Some(meaning) => self.types_of_meaning(meaning),
                 None => Types::new(),
@@ -553,13 +592,36 @@ impl<'g> Eval<'g> {
             return None;
         }
         let start = facts.narrows.partition_point(|narrow| narrow.key < key);
-        let innermost = facts.narrows[start..]
+        let len = facts.narrows[start..]
+            .partition_point(|narrow| narrow.key == key && narrow.range.start <= at);
+        // The innermost check that says something wins.
+        facts.narrows[start..start + len]
             .iter()
-            .take_while(|narrow| narrow.key == key && narrow.range.start <= at)
+            .rev()
             .filter(|narrow| narrow.range.contains(at))
-            .last()?;
-        let types = self.instances(file, innermost.class);
-        (!types.is_empty()).then_some(types)
+            .map(|narrow| match facts.expr(narrow.class) {
+                Expr::Call { callee, .. } => self.guarded(file, callee),
+                _ => self.instances(file, narrow.class),
+            })
+            .find(|types| !types.is_empty())
+    }
+
+    /// What a true result of calling `callee` says about its first argument: its declared
+    /// `TypeIs[..]` or `TypeGuard[..]`.
+    fn guarded(&self, file: FileId, callee: ExprId) -> Types {
+        let mut types = Types::new();
+        for ty in self.types(file, callee) {
+            let Type::Function(id, _) = ty else { continue };
+            let Some(facts) = self.facts(id.file) else { continue };
+            let Some(function) = facts.functions.get(id.index as usize) else { continue };
+            if let Expr::Subscript { object, index } = facts.expr(function.returns)
+                && let Expr::Name { name, .. } | Expr::Attr { name, .. } = facts.expr(object)
+                && matches!(facts.name(name), "TypeIs" | "TypeGuard")
+            {
+                merge(&mut types, self.instances(id.file, index));
+            }
+        }
+        types
     }
 
     fn narrowed_chain(
@@ -708,7 +770,7 @@ impl<'g> Eval<'g> {
             Type::External(path) => match library::last(path) {
                 "Optional" | "Union" => instances(items),
                 "Annotated" | "ClassVar" | "Final" | "Required" | "NotRequired" | "ReadOnly"
-                | "InitVar" | "TypeGuard" | "Unpack" => instances(&items[..1.min(items.len())]),
+                | "InitVar" | "Unpack" => instances(&items[..1.min(items.len())]),
                 "Type" | "type" => items
                     .iter()
                     .flat_map(|&item| self.instances(file, item))
@@ -720,6 +782,7 @@ impl<'g> Eval<'g> {
                     })
                     .collect(),
                 "Literal" => vec![Type::known("builtins.str", vec![])],
+                "TypeIs" | "TypeGuard" => vec![Type::known("builtins.bool", vec![])],
                 "Callable" => {
                     let result = items.last().map(|&item| self.instances(file, item));
                     vec![Type::known("typing.Callable", vec![result.unwrap_or_default()])]
@@ -1415,12 +1478,21 @@ impl<'g> Eval<'g> {
     }
 
     fn find_in(&self, classes: &[ClassId], name: &str) -> Option<(Meaning<'g>, Option<ClassId>)> {
-        classes.iter().find_map(|&class| {
-            let bindings = self.own_member(class, name)?;
+        let mut first = None;
+        for &class in classes {
+            let Some(bindings) = self.own_member(class, name) else { continue };
+            let is_declared = self.facts(class.file).is_some_and(|facts| {
+                bindings.first().is_some_and(|binding| is_declaration(facts, binding))
+            });
             let meaning =
                 Meaning::Bound { file: class.file, bindings, certainty: Certainty::Exact };
-            Some((meaning, Some(class)))
-        })
+            // A declared type above says more than an assignment below.
+            if is_declared {
+                return Some((meaning, Some(class)));
+            }
+            first.get_or_insert((meaning, Some(class)));
+        }
+        first
     }
 
     /// Where `class` itself binds `name`: its body first, then its methods.
@@ -1432,10 +1504,7 @@ impl<'g> Eval<'g> {
         let body = bindings_of(&scope.bindings, name);
         let mut found = live(facts, scope, body, u32::MAX, true);
         let attributes = bindings_of(&info.attributes, name);
-        let is_declared = found.iter().any(|binding| {
-            !binding.annotation.is_none()
-                || matches!(facts.expr(binding.value), Expr::Function(_) | Expr::Class(_))
-        });
+        let is_declared = found.iter().any(|binding| is_declaration(facts, binding));
         if !is_declared {
             match attributes.iter().find(|binding| !binding.annotation.is_none()) {
                 Some(annotated) => found.insert(0, annotated),
@@ -1624,6 +1693,12 @@ fn live<'f>(
         return getters;
     }
     found
+}
+
+/// True for a definition or an annotated name: its type does not depend on the value.
+fn is_declaration(facts: &PythonFacts, binding: &Binding) -> bool {
+    !binding.annotation.is_none()
+        || matches!(facts.expr(binding.value), Expr::Function(_) | Expr::Class(_))
 }
 
 fn is_accessor(facts: &PythonFacts, binding: &Binding) -> bool {

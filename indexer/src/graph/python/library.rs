@@ -117,6 +117,20 @@ pub(crate) fn attribute(path: &str, args: &[Types], name: &str) -> Types {
     }
 }
 
+/// Names that every module has without defining them.
+pub(crate) fn is_module_attribute(name: &str) -> bool {
+    matches!(
+        name,
+        "__doc__"
+            | "__file__"
+            | "__loader__"
+            | "__name__"
+            | "__package__"
+            | "__path__"
+            | "__spec__"
+    )
+}
+
 /// Members of built-in classes: a name alone says nothing about whose it is.
 pub(crate) fn is_common_member(name: &str) -> bool {
     matches!(

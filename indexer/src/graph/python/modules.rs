@@ -126,8 +126,8 @@ impl Modules {
         let own = parent(from);
         let depth = root.split('/').filter(|part| !part.is_empty()).count() as i32;
         if self.packages.contains(root) {
-            // Inside a package only a script next to the module could mean it.
-            return (own == root && !is_standard && !self.packages.contains(own)).then_some(5);
+            // Inside a package only a neighbor could be meant: scripts and tests do that.
+            return (own == root && !is_standard).then_some(5);
         }
         let is_above =
             root.is_empty() || from.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'));

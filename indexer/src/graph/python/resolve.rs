@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     eval::{Eval, Meaning},
-    facts::{Expr, ExprId, NO_SYMBOL, NameId, PythonFacts, ScopeId, ScopeKind, Target},
+    facts::{Expr, ExprId, NO_SYMBOL, NameId, ParamKind, PythonFacts, ScopeId, ScopeKind, Target},
     library,
     types::{ClassId, FunctionId, Type, Types},
 };
@@ -120,7 +120,13 @@ fn of_name(eval: &Eval<'_>, file: FileId, scope: ScopeId, name: NameId, at: u32)
     let found = eval.lookup(file, scope, name, at);
     // An annotation may name what is defined further down in a class body.
     if let Some(meaning) = found.or_else(|| eval.lookup(file, scope, name, u32::MAX)) {
-        answer.meaning(eval, meaning, Certainty::Exact);
+        // `__name__`, `__file__` and their like belong to the module itself.
+        let is_module = matches!(&meaning, Meaning::External(path)
+            if path.strip_prefix("builtins.").is_some_and(library::is_module_attribute));
+        match is_module {
+            true => answer.add(SymbolId { file, index: 0 }, Certainty::Exact),
+            false => answer.meaning(eval, meaning, Certainty::Exact),
+        }
     }
     answer.finish()
 }
@@ -341,13 +347,27 @@ fn parameter_of(eval: &Eval<'_>, id: FunctionId, name: &str, answer: &mut Answer
     let found = function.params.iter().find(|param| facts.name(param.name) == name);
     if let Some(param) = found {
         answer.add(SymbolId { file: id.file, index: param.symbol }, Certainty::Inferred);
+        return true;
     }
-    found.is_some()
+    // `**kwargs: Unpack[Options]`: the keys of the typed dictionary.
+    let unpacked = function.params.iter().find(|param| param.kind == ParamKind::Kwargs);
+    let Some(unpacked) = unpacked.map(|param| param.annotation) else { return false };
+    let Expr::Subscript { object, index } = facts.expr(unpacked) else { return false };
+    let (Expr::Name { name: wrapper, .. } | Expr::Attr { name: wrapper, .. }) = facts.expr(object)
+    else {
+        return false;
+    };
+    facts.name(wrapper) == "Unpack"
+        && eval
+            .instances(id.file, index)
+            .iter()
+            .any(|options| answer.member(eval, options, name, Certainty::Inferred))
 }
 
 fn constructor_keyword(eval: &Eval<'_>, class: ClassId, name: &str, answer: &mut Answer) {
     for &class in &eval.linear(class).classes {
         let Some(facts) = eval.facts(class.file) else { continue };
+        let (mut is_written, mut takes_all) = (false, false);
         for method in ["__init__", "__new__"] {
             for binding in eval.own_member(class, method).unwrap_or_default() {
                 if let Expr::Function(index) = facts.expr(binding.value) {
@@ -355,8 +375,19 @@ fn constructor_keyword(eval: &Eval<'_>, class: ClassId, name: &str, answer: &mut
                     if parameter_of(eval, id, name, answer) {
                         return;
                     }
+                    takes_all |= facts.functions.get(index as usize).is_some_and(|function| {
+                        function.params.iter().any(|param| param.kind == ParamKind::Kwargs)
+                    });
+                    is_written = true;
                 }
             }
+        }
+        // A constructor that is written out takes what it lists, or passes the rest upward.
+        if is_written {
+            if takes_all {
+                continue;
+            }
+            return;
         }
         // Data classes, named tuples, models: the annotated names of the body.
         for binding in eval.own_member(class, name).unwrap_or_default() {

@@ -612,17 +612,33 @@ impl Walk<'_> {
                     work.extend(self.facts.list(list).iter().map(|&part| (part, false)));
                 }
                 Expr::Call { callee, args } if holds => {
-                    let Expr::Name { name, .. } = self.facts.expr(callee) else { continue };
-                    if self.facts.name(name) != "isinstance" {
-                        continue;
-                    }
-                    let &[subject, class] = self.facts.list(args) else { continue };
+                    // `isinstance(x, C)`, or `is_c(x)` with a function that may be a type guard.
+                    let is_instance = matches!(self.facts.expr(callee), Expr::Name { name, .. }
+                        if self.facts.name(name) == "isinstance");
+                    let (subject, class) = match self.facts.list(args) {
+                        &[subject, class] if is_instance => (subject, class),
+                        &[subject, ..] if !is_instance && self.may_guard(callee) => {
+                            (subject, condition)
+                        }
+                        _ => continue,
+                    };
                     if let Some(key) = self.key(subject) {
                         self.facts.narrows.push(Narrow { key, range, class });
                     }
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// Guards are named by what they check; most other calls in conditions are not worth keeping.
+    fn may_guard(&self, callee: ExprId) -> bool {
+        match self.facts.expr(callee) {
+            Expr::Name { name, .. } | Expr::Attr { name, .. } => {
+                let name = self.facts.name(name).trim_start_matches('_');
+                name.starts_with("is_") || name.starts_with("has_")
+            }
+            _ => false,
         }
     }
 
