@@ -398,7 +398,7 @@ def f(arg):
     local = 1
     $0
 ",
-        expect!["member=false arg@0 local@0 f@1 helper@1 os@1"],
+        expect!["member=false arg@0 local@0 os@1 helper@1 f@1"],
     );
 }
 

@@ -675,14 +675,15 @@ impl Walk<'_> {
             .map(|pattern| pattern.expr);
         let suite = self.child(frame, F::Consequence).map(|index| self.values[index].range);
         let matched = self.frames.iter().rev().find(|frame| frame.kind == K::Match);
-        let subject = matched.and_then(|matched| self.values.get(matched.values)).copied();
+        let subject = matched.map(|matched| matched.values);
         let (Some(class), Some(suite), Some(subject)) = (class, suite, subject) else { return };
+        let subject = self.forced(subject);
         if class.is_none()
             || !matches!(self.facts.expr(class), Expr::Name { .. } | Expr::Attr { .. })
         {
             return;
         }
-        if let Some(key) = self.key(subject.expr) {
+        if let Some(key) = self.key(subject) {
             self.facts.narrows.push(Narrow { key, range: suite, class });
         }
     }
