@@ -114,6 +114,7 @@ impl Connection {
             dirs: options.dirs.clone(),
             layers: options.layers.clone(),
             socket: None,
+            executable: options.executable.clone(),
         });
         Self::to_service(service, events)
     }

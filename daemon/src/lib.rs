@@ -4,6 +4,7 @@
 //! [`dirs`] and [`config`] where things live and what is set · [`root`] which folder is the workspace ·
 //! [`walk`] and [`guard`] which of its files count, and the gate for reading them · [`watch`] what changes
 //! on disk · [`store`] facts by content · [`engine`] one workspace: events in, snapshots out ·
+//! [`model_worker`] the model in its own process ·
 //! [`service`] answers requests · [`eval`] measures completion quality · [`server`] the socket ·
 //! [`connect`] the client's way there · [`cli`] and [`commands`] what people type · [`output`] and
 //! [`exit_codes`] what they get back.
@@ -19,6 +20,7 @@ pub mod eval;
 pub mod exit_codes;
 pub mod guard;
 pub mod logs;
+pub mod model_worker;
 pub mod models;
 pub mod output;
 pub mod root;

@@ -178,7 +178,12 @@ fn engine(context: &Context, home: &Path, model: Option<&Path>) -> Result<Connec
         Some(path) => set("model.path", path.display().to_string()),
         None => set("model.enabled", "false".to_owned()),
     }
-    let service = Service::new(ServiceOptions { dirs: Dirs::below(home), layers, socket: None });
+    let service = Service::new(ServiceOptions {
+        dirs: Dirs::below(home),
+        layers,
+        socket: None,
+        executable: None,
+    });
     Ok(Connection::to_service(service, ignore_events)?)
 }
 

@@ -184,19 +184,19 @@ impl Workspace {
     /// # Errors
     /// The rule that excludes `path`: its text goes nowhere.
     pub fn edit(&self, session: u64, path: &str, text: &str) -> Result<(), String> {
-        let is_known = self.shared.lock().documents.is_open(path);
-        if !is_known && let Some(rule) = self.rules().why_excluded(path) {
+        let is_open = self.shared.lock().documents.is_open(path);
+        if !is_open && let Some(rule) = self.rules().why_excluded(path) {
             return Err(rule);
         }
         let limit = self.loaded().config.index.max_file_bytes;
-        if text.len() as u64 > limit {
-            self.close(session, path);
-            return Err(format!(
-                "it has {} bytes, the limit is {limit} (index.max-file-bytes)",
-                text.len()
-            ));
+        match guard::buffer(path, text, limit) {
+            // Secrets are overwritten in place: offsets are the editor's.
+            Ok(guarded) => self.shared.lock().documents.edit(session, path, guarded.text),
+            Err(refused) => {
+                self.close(session, path);
+                return Err(refused.to_string());
+            }
         }
-        self.shared.lock().documents.edit(session, path, text.into());
         self.send(Event::Buffers);
         Ok(())
     }

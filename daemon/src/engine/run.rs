@@ -550,6 +550,13 @@ impl<'a> Engine<'a> {
                     skipped.push((path, None));
                     continue;
                 }
+                // Its next write tells, and until then what was read before stands.
+                Err(Refused::Changing) => {
+                    if before.is_none() {
+                        self.files.remove(path);
+                    }
+                    continue;
+                }
                 Err(refused) => Err(refused.to_string()),
             };
             let outcome = match text {

@@ -60,6 +60,7 @@ fn start(
         dirs: dirs.clone(),
         layers: layers.clone(),
         socket: Some(server.socket().to_owned()),
+        executable: None,
     });
     Ok((server, service, config))
 }

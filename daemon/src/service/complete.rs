@@ -1,15 +1,25 @@
 //! Ghost text: plan, prompt, model, and what is fit to insert; or what the index alone can say.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
-use fovea_api::{Answer, ApiError, At, CompletionSource, PlanView, Suggestion, Timings};
+use fovea_api::{Answer, ApiError, At, CompletionSource, Event, PlanView, Suggestion, Timings};
+use fovea_context::{self as context, Plan, PlanRequest, finish::is_block};
 use fovea_indexer::text::{ByteRange, LineIndex};
+use fovea_model::{
+    BiasScope, GenerateRequest, Generated, ModelError, NameBias, Stop,
+    worker::{Generation, GenerationEvent},
+};
 
 use super::{
-    plan::PlanOptions,
+    Running,
+    plan::{PlanOptions, plan_view},
     query::{Place, Query},
     views::location,
 };
+use crate::model_worker::{ModelHost, NoModel, to_model};
+
+/// Names that decoding favors, at most.
+const MAX_NAMES: usize = 24;
 
 /// What the client wants beside the cursor.
 #[derive(Clone, Copy, Debug)]
@@ -17,9 +27,105 @@ pub(super) struct CompleteOptions {
     pub(super) plan: PlanOptions,
     /// Id to answer with.
     pub(super) id: u64,
+    pub(super) max_tokens: usize,
+}
+
+/// What the model wrote, and the plan it wrote it for.
+struct Written {
+    request: PlanRequest,
+    plan: Plan,
+    generated: Generated,
+    context_ms: f32,
 }
 
 impl Query<'_> {
+    /// The model's suggestion, or the index's with a notice why.
+    pub(super) fn complete(
+        &self,
+        at: &At,
+        options: CompleteOptions,
+        host: &Arc<ModelHost>,
+        running: &Running,
+        events: &dyn Fn(Event),
+    ) -> Result<Answer, ApiError> {
+        let started = Instant::now();
+        let place = self.place(at)?;
+        let written = match self.write(at, &place, options, host, running, events) {
+            Ok(written) => written,
+            Err(NoModel(notice)) => return self.complete_from_index(at, options, Some(notice)),
+        };
+        let Written { request, plan, generated, context_ms } = written;
+        let finished = context::finish(&generated.text, &request, &self.snapshot);
+        if finished.is_empty() {
+            return Ok(Answer::Suggestion(None));
+        }
+        let n_tokens = generated.logprobs.len();
+        let sum: f32 = generated.logprobs.iter().sum();
+        let timings = generated.timings;
+        Ok(Answer::Suggestion(Some(Suggestion {
+            id: options.id,
+            plan: plan_view(&plan, &request, &finished.text),
+            text: finished.text,
+            replace: at_cursor(at, &place),
+            source: CompletionSource::Model,
+            notice: None,
+            logprob: (n_tokens > 0).then(|| sum / n_tokens as f32),
+            timings: Timings {
+                context_ms,
+                prefill_ms: timings.prefill_ms,
+                first_token_ms: context_ms + timings.first_token_ms,
+                total_ms: started.elapsed().as_secs_f32() * 1_000.0,
+                n_prompt_tokens: timings.n_prefill + timings.n_reused,
+                n_reused_tokens: timings.n_reused,
+                n_generated_tokens: generated.tokens.len(),
+            },
+        })))
+    }
+
+    fn write(
+        &self,
+        at: &At,
+        place: &Place,
+        options: CompleteOptions,
+        host: &Arc<ModelHost>,
+        running: &Running,
+        events: &dyn Fn(Event),
+    ) -> Result<Written, NoModel> {
+        let worker = host.worker(&running.cancel())?;
+        let prepared = host.prepare()?;
+        let started = Instant::now();
+        let plan_options = PlanOptions { format: prepared.format, ..options.plan };
+        let request = self.plan_request(at, place, plan_options);
+        let plan = context::plan(&self.snapshot, &*prepared, &request);
+        let prompt = context::render(&plan, request.format);
+        let context_ms = started.elapsed().as_secs_f32() * 1_000.0;
+        let names = plan.candidates.iter().take(MAX_NAMES).map(|candidate| NameBias {
+            name: candidate.name.clone(),
+            // Behind a `.` the graph knows what can come; elsewhere its list is a hint.
+            boost: candidate.weight * if plan.is_member { 3.0 } else { 1.0 },
+            scope: BiasScope::Cursor,
+        });
+        let generate = GenerateRequest {
+            prompt: to_model(&prompt),
+            max_tokens: options.max_tokens,
+            stop: Stop { at_newline: !is_block(&request), ..Stop::default() },
+            drafts: plan.context().map(|segment| segment.text.clone()).collect(),
+            names: names.collect(),
+            ..GenerateRequest::default()
+        };
+        let died = |err: ModelError| {
+            if let ModelError::WorkerDied(_) = &err {
+                host.note_death();
+            }
+            NoModel(format!("the model did not answer ({err}), so this comes from the index alone"))
+        };
+        let generation = worker.generate(generate).map_err(died)?;
+        let canceller = generation.canceller();
+        running.on_cancel(move || canceller.cancel());
+        let generated = follow(generation, options.id, running, events).map_err(died)?;
+        Ok(Written { request, plan, generated, context_ms })
+    }
+
     /// The index's own suggestion; `notice` says why there is no model's.
     pub(super) fn complete_from_index(
         &self,
@@ -30,23 +136,19 @@ impl Query<'_> {
         let started = Instant::now();
         let place = self.place(at)?;
         let request = self.plan_request(at, &place, options.plan);
-        let offers =
-            place.file.map(|file| self.snapshot.graph().offers(file, place.offset, &place.text));
-        let offers = offers.unwrap_or_default();
-        let typed = offers.partial.slice(&place.text);
-        let continues = |name: &str| name.len() > typed.len() && name.starts_with(typed);
-        let Some(best) = offers.items.iter().find(|offer| continues(&offer.name)) else {
+        let found = context::complete_from_index(&self.snapshot, &request);
+        let Some(best) = found.into_iter().find(|found| !found.text.trim().is_empty()) else {
             return Ok(Answer::Suggestion(None));
         };
         let ms = started.elapsed().as_secs_f32() * 1_000.0;
         let plan = PlanView {
-            gate: "the index alone: a name that is in scope here".to_owned(),
+            gate: best.reason,
             budget_tokens: request.budget_tokens,
             ..PlanView::default()
         };
         Ok(Answer::Suggestion(Some(Suggestion {
             id: options.id,
-            text: best.name[typed.len()..].to_owned(),
+            text: best.text,
             replace: at_cursor(at, &place),
             source: CompletionSource::Index,
             notice,
@@ -54,6 +156,29 @@ impl Query<'_> {
             plan,
             timings: Timings { context_ms: ms, total_ms: ms, ..Timings::default() },
         })))
+    }
+}
+
+/// Passes on what is written until it ends, or until the time is over.
+fn follow(
+    mut generation: Generation,
+    id: u64,
+    running: &Running,
+    events: &dyn Fn(Event),
+) -> Result<Generated, ModelError> {
+    let mut text = String::new();
+    loop {
+        match generation.next_event() {
+            Some(GenerationEvent::Text(more)) => {
+                text.push_str(&more);
+                events(Event::Partial { id, text: text.clone() });
+                if running.deadline().is_some_and(|deadline| Instant::now() >= deadline) {
+                    generation.cancel();
+                }
+            }
+            Some(GenerationEvent::Done(result)) => return result,
+            None => return Err(ModelError::Cancelled),
+        }
     }
 }
 

@@ -25,7 +25,7 @@ use fovea_api::{
     WorkspaceStatus,
 };
 
-use fovea_context::{Mode, PromptFormat};
+use fovea_context::{Mode, PromptFormat, TokenCounter};
 
 use self::{complete::CompleteOptions, plan::PlanOptions, query::Query};
 pub use session::{Running, Session};
@@ -34,7 +34,11 @@ use crate::{
     config::Layers,
     dirs::{Dirs, build_id},
     engine::Workspace,
+    model_worker::ModelHost,
 };
+
+/// Longest suggestion anybody may ask for.
+const MAX_NEW_TOKENS: usize = 512;
 
 /// What a service is made of.
 #[derive(Clone, Debug)]
@@ -44,6 +48,8 @@ pub struct ServiceOptions {
     pub layers: Layers,
     /// Where clients find us, for `status`; `None` in process.
     pub socket: Option<PathBuf>,
+    /// The `fovea` executable, which runs the model; `None` is this process's own.
+    pub executable: Option<PathBuf>,
 }
 
 /// The engine of every workspace, the model, and what they answer.
@@ -56,6 +62,7 @@ pub struct Service {
     is_stopping: AtomicBool,
     pool: pool::Pool,
     workspaces: workspaces::Workspaces,
+    model: Arc<ModelHost>,
     next_suggestion: AtomicU64,
 }
 
@@ -63,6 +70,8 @@ impl Service {
     #[must_use]
     pub fn new(options: ServiceOptions) -> Arc<Self> {
         let workspaces = workspaces::Workspaces::new(options.dirs.clone(), options.layers.clone());
+        let config = workspaces.config().clone();
+        let model = ModelHost::new(options.dirs.clone(), config, options.executable.clone());
         Arc::new(Self {
             options,
             started: Instant::now(),
@@ -72,6 +81,7 @@ impl Service {
             is_stopping: AtomicBool::new(false),
             pool: pool::Pool::default(),
             workspaces,
+            model,
             next_suggestion: AtomicU64::new(1),
         })
     }
@@ -103,6 +113,7 @@ impl Service {
     /// from what is there.
     pub fn shut_down(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
+        self.model.unload();
         self.workspaces.close();
     }
 
@@ -233,20 +244,39 @@ impl Service {
                 query(None)?.outline(budget_tokens, focus.as_ref())
             }
             Method::Context { at, preset, budget_tokens } => {
-                let options = self.plan_options(preset, budget_tokens);
-                query(Some(&at.path))?.context(&at, options, None)
+                // Without a model the plan is counted and laid out by estimate.
+                let prepared = self.model.prepare().ok();
+                let mut options = self.plan_options(preset, budget_tokens);
+                options.format = prepared.as_ref().map_or(options.format, |model| model.format);
+                let counter = prepared.as_deref().map(|model| model as &dyn TokenCounter);
+                query(Some(&at.path))?.context(&at, options, counter)
             }
             // The text before the cursor comes with the question; the index need not have it yet.
             Method::Offers { at, limit } => query(None)?.offers(&at, limit),
-            Method::Complete { at, preset, budget_tokens, with_context, multi_line, .. } => {
+            Method::Complete {
+                at,
+                preset,
+                budget_tokens,
+                max_tokens,
+                with_context,
+                multi_line,
+                use_model,
+            } => {
                 let plan = PlanOptions {
                     with_context,
                     mode: if multi_line { Mode::Auto } else { Mode::Line },
                     ..self.plan_options(preset, budget_tokens)
                 };
+                let config = workspace.loaded().config.model.clone();
                 let id = self.next_suggestion.fetch_add(1, Ordering::Relaxed);
-                let options = CompleteOptions { plan, id };
-                query(None)?.complete_from_index(&at, options, None)
+                let max_tokens = max_tokens.unwrap_or(config.max_tokens).min(MAX_NEW_TOKENS);
+                let options = CompleteOptions { plan, id, max_tokens };
+                let query = query(None)?;
+                if use_model && config.enabled {
+                    query.complete(&at, options, &self.model, running, events)
+                } else {
+                    query.complete_from_index(&at, options, None)
+                }
             }
             Method::Status | Method::Cancel { .. } | Method::Shutdown | Method::Accepted { .. } => {
                 unreachable!("answered before a workspace is looked for")
@@ -283,13 +313,14 @@ impl Service {
             n_clients: self.n_sessions.load(Ordering::Relaxed),
             n_requests: self.n_requests.load(Ordering::Relaxed),
             roots: self.workspaces.roots(),
+            model: self.model.model_state(),
             ..DaemonStatus::default()
         }
     }
 }
 
 /// Resident memory of a process; 0 where the system does not say.
-fn rss_bytes(pid: &str) -> u64 {
+pub(crate) fn rss_bytes(pid: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());

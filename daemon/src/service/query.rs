@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fovea_api::{Answer, ApiError, At, CompletionItem, Encoding, ErrorCode, SearchHit, SearchView};
+use fovea_api::{
+    Answer, ApiError, At, CompletionItem, Encoding, ErrorCode, OutlineText, SearchHit, SearchView,
+};
+use fovea_context::{Estimate, OutlineFocus, outline};
 use fovea_indexer::{
     Cancel, FileId, Snapshot, SymbolId,
     facts::SymbolFacts,
@@ -266,11 +269,17 @@ impl<'a> Query<'a> {
     }
 
     pub(super) fn outline(&self, budget_tokens: usize, focus: Option<&At>) -> Result<Answer> {
-        if let Some(at) = focus {
-            self.position(at)?;
-        }
-        let message = format!("no outline within {budget_tokens} tokens yet; use document symbols");
-        Err(ApiError { code: ErrorCode::Unavailable, message })
+        let focus = match focus {
+            Some(at) => OutlineFocus::At(self.position(at)?),
+            None => OutlineFocus::Workspace,
+        };
+        let outline = outline(&self.snapshot, budget_tokens, &focus, &Estimate);
+        Ok(Answer::Outline(OutlineText {
+            text: outline.text,
+            n_tokens: outline.n_tokens,
+            n_files_shown: outline.n_files_shown,
+            n_files: outline.n_files,
+        }))
     }
 
     pub(super) fn offers(&self, at: &At, limit: usize) -> Result<Answer> {

@@ -19,16 +19,35 @@ use super::Service;
 pub struct Session {
     service: Arc<Service>,
     id: u64,
-    running: Mutex<HashMap<u64, Arc<AtomicBool>>>,
+    running: Mutex<HashMap<u64, Arc<StopFlag>>>,
     /// The newest completion of each document.
     newest: Mutex<HashMap<(Option<PathBuf>, String), u64>>,
+}
+
+/// Set once; whoever runs the request may ask to be told.
+#[derive(Default)]
+struct StopFlag {
+    is_set: AtomicBool,
+    hooks: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
+}
+
+impl StopFlag {
+    fn set(&self) {
+        self.is_set.store(true, Ordering::Relaxed);
+        let hooks = std::mem::take(&mut *lock(&self.hooks));
+        hooks.into_iter().for_each(|hook| hook());
+    }
+
+    fn is_set(&self) -> bool {
+        self.is_set.load(Ordering::Relaxed)
+    }
 }
 
 /// One request between its arrival and its answer.
 pub struct Running {
     session: Arc<Session>,
     id: u64,
-    stop: Arc<AtomicBool>,
+    stop: Arc<StopFlag>,
     deadline: Option<Instant>,
 }
 
@@ -51,14 +70,14 @@ impl Session {
     /// completion supersedes the one before it for the same document.
     #[must_use]
     pub fn begin(self: &Arc<Self>, request: &Request) -> Running {
-        let stop = Arc::new(AtomicBool::new(false));
+        let stop = Arc::<StopFlag>::default();
         let mut running = lock(&self.running);
         if let Method::Complete { at, .. } = &request.method {
             let document = (request.root.clone(), at.path.clone());
             if let Some(older) = lock(&self.newest).insert(document, request.id)
                 && let Some(stop) = running.get(&older)
             {
-                stop.store(true, Ordering::Relaxed);
+                stop.set();
             }
         }
         running.insert(request.id, Arc::clone(&stop));
@@ -69,14 +88,14 @@ impl Session {
     /// Stops a running request; one that is done or unknown is left alone.
     pub fn cancel(&self, id: u64) {
         if let Some(stop) = lock(&self.running).get(&id) {
-            stop.store(true, Ordering::Relaxed);
+            stop.set();
         }
     }
 
     /// Stops everything, because the client is gone.
     pub fn cancel_all(&self) {
         for stop in lock(&self.running).values() {
-            stop.store(true, Ordering::Relaxed);
+            stop.set();
         }
     }
 
@@ -102,7 +121,15 @@ impl Running {
     /// True if the client does not want the answer any more.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.stop.is_set()
+    }
+
+    /// Calls `hook` when the client cancels, at once if it has.
+    pub fn on_cancel(&self, hook: impl FnOnce() + Send + 'static) {
+        lock(&self.stop.hooks).push(Box::new(hook));
+        if self.is_cancelled() {
+            self.stop.set();
+        }
     }
 
     /// When the answer stops being of use.
@@ -115,9 +142,7 @@ impl Running {
     #[must_use]
     pub fn cancel(&self) -> Cancel {
         let (stop, deadline) = (Arc::clone(&self.stop), self.deadline);
-        Cancel::when(move || {
-            stop.load(Ordering::Relaxed) || deadline.is_some_and(|at| Instant::now() >= at)
-        })
+        Cancel::when(move || stop.is_set() || deadline.is_some_and(|at| Instant::now() >= at))
     }
 }
 

@@ -109,7 +109,10 @@ fn parents<'a>(symbols: &'a [SymbolFacts], symbol: &SymbolFacts) -> Vec<&'a Symb
     let mut parents = Vec::new();
     let mut next = symbol.parent;
     while let Some(parent) = next.and_then(|index| symbols.get(index as usize)) {
-        parents.push(parent);
+        // The file's own module has no name in its text.
+        if !parent.name.is_empty() {
+            parents.push(parent);
+        }
         next = parent.parent;
     }
     parents

@@ -128,6 +128,20 @@ fn a_reopen_parses_nothing_and_sees_what_changed_meanwhile() {
 }
 
 #[test]
+fn a_new_file_is_seen_after_a_reopen() {
+    let repository = Repository::new("//- /a.py\ndef one(): pass\n//- /b/c.py\ndef two(): pass\n");
+    drop(repository.open());
+    let engine = repository.open();
+    repository.write("new.py", "def new(): pass\n");
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while engine.symbols("new.py").is_err() {
+        let why = engine.call(Method::Why { path: "new.py".into() });
+        assert!(std::time::Instant::now() < deadline, "{why:?} {:?}", engine.status_when_ready());
+        std::thread::yield_now();
+    }
+}
+
+#[test]
 fn reindex_starts_from_nothing_and_keeps_unsaved_text() {
     let repository = Repository::new("//- /a.py\ndef one(): pass\n//- /b.py\ndef two(): pass\n");
     let engine = repository.open();

@@ -47,7 +47,7 @@ impl Repository {
 
     pub(crate) fn service(&self) -> Arc<Service> {
         let (dirs, layers) = (self.dirs(), self.layers());
-        Service::new(ServiceOptions { dirs, layers, socket: None })
+        Service::new(ServiceOptions { dirs, layers, socket: None, executable: None })
     }
 
     /// An engine in this process, with the repository indexed.
