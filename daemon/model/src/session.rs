@@ -215,6 +215,10 @@ impl Session {
                 _ => parts.push(Part { key, tokens }),
             }
         }
+        // The last part is read in place: its final logits are what the caller wants.
+        if let Some(last) = parts.last_mut() {
+            last.key = None;
+        }
         let has_segments = parts.iter().any(|part| part.key.is_some());
         if let Some(start) = self.start_token(has_segments)
             && parts.first().and_then(|part| part.tokens.first()) != Some(&start)
@@ -275,7 +279,9 @@ impl Session {
             let done = self.cache.len().clamp(position, end) - position;
             let is_last = i + 1 == prompt.parts.len();
             match part.key {
-                Some(key) if done == 0 && !is_last => {
+                Some(key) if done < part.tokens.len() => {
+                    self.truncate(position);
+                    timings.n_reused -= done;
                     let (segment, encoded) = self.segment(key, &part.tokens, cancel)?;
                     let model = &self.model;
                     let head_dim = model.config.head_dim;
@@ -289,13 +295,10 @@ impl Session {
                         timings.n_placed += part.tokens.len();
                     }
                 }
-                // A segment whose beginning is there already is continued in place; so is the
-                // last part, whose final logits are needed.
                 _ if done < part.tokens.len() => {
                     let want = if is_last { Want::Last } else { Want::Nothing };
                     let rest = &part.tokens[done..];
                     let logits = self.extend(rest, want, cancel)?;
-                    // What was computed here is what a read in place gives.
                     timings.n_prefill += rest.len();
                     if is_last {
                         return Ok(logits);

@@ -115,12 +115,12 @@ impl Attend<'_> {
     ) -> usize {
         let dim = self.head_dim;
         let queries: [&[f32]; M] =
-            std::array::from_fn(|i| &self.queries[(row + i) * dim..(row + i + 1) * dim]);
+            std::array::from_fn(|i| &self.queries[(row + i) * dim..][..dim]);
         for tile in 0..n.div_ceil(LANES) {
             let at = (start / LANES + tile) * dim * LANES;
             let (keys, _) = self.keys[at..at + dim * LANES].as_chunks::<LANES>();
             let mut sums = [simd.splat(0.0); M];
-            for (d, keys) in keys.iter().enumerate() {
+            for (d, keys) in keys[..dim].iter().enumerate() {
                 let keys = simd.load_f16(keys);
                 for i in 0..M {
                     sums[i] = simd.fma(simd.splat(queries[i][d]), keys, sums[i]);
@@ -209,8 +209,8 @@ impl Attend<'_> {
         let weights: [&[f32]; M] =
             std::array::from_fn(|i| &self.scratch.scores[(row + i) * BLOCK..][..n]);
         let values = &self.values[start * dim..(start + n) * dim];
-        for (position, values) in values.chunks_exact(dim).enumerate() {
-            let values = &values[chunk * LANES..(chunk + C) * LANES];
+        for position in 0..n {
+            let values = &values[position * dim + chunk * LANES..][..C * LANES];
             let (values, _) = values.as_chunks::<LANES>();
             let values: [S::V; C] = std::array::from_fn(|c| simd.load_f16(&values[c]));
             for i in 0..M {

@@ -29,7 +29,7 @@ impl Avx2 {
 
     /// Four signed bytes of an activation row in every lane.
     #[inline(always)]
-    fn broadcast(self, bytes: &[i8], at: usize) -> __m256i {
+    fn broadcast(self, bytes: &[i8; BLOCK], at: usize) -> __m256i {
         let bytes: &[i8; 4] = bytes[at..at + 4].try_into().expect("4 bytes");
         // SAFETY: `self` proves the features.
         unsafe { _mm256_set1_epi32(i32::from_ne_bytes(bytes.map(|b| b as u8))) }
@@ -61,7 +61,8 @@ macro_rules! rows {
     ($x:expr, $first_row:expr, $n_blocks:expr) => {
         std::array::from_fn(|i| {
             let (quants, scales) = $x.row($first_row + i);
-            (&quants[..$n_blocks * BLOCK], &scales[..$n_blocks])
+            // Equal lengths let the compiler drop the bounds checks of the inner loops.
+            (&quants.as_chunks::<BLOCK>().0[..$n_blocks], &scales[..$n_blocks])
         })
     };
 }
@@ -200,7 +201,7 @@ impl Simd for Avx2 {
         x: &QuantRows,
         first_row: usize,
     ) -> [[f32; LANES]; M] {
-        let rows: [(&[i8], &[BlockScale]); M] = rows!(x, first_row, tiles.len());
+        let rows: [(&[[i8; BLOCK]], &[BlockScale]); M] = rows!(x, first_row, tiles.len());
         // SAFETY: see above.
         unsafe {
             let nibble = _mm256_set1_epi8(15);
@@ -213,9 +214,9 @@ impl Simd for Avx2 {
                         let low = _mm256_and_si256(w, nibble);
                         let high = _mm256_and_si256(_mm256_srli_epi16::<4>(w), nibble);
                         for i in 0..M {
-                            let at = block * BLOCK + group * 4;
-                            let a = self.broadcast(rows[i].0, at);
-                            let b = self.broadcast(rows[i].0, at + 16);
+                            let at = group * 4;
+                            let a = self.broadcast(&rows[i].0[block], at);
+                            let b = self.broadcast(&rows[i].0[block], at + 16);
                             // 15 * 128 * 4 fits 16 bits, so the halves are added before widening.
                             let words = _mm256_add_epi16(
                                 _mm256_maddubs_epi16(low, a),
@@ -249,7 +250,7 @@ impl Simd for Avx2 {
         x: &QuantRows,
         first_row: usize,
     ) -> [[f32; LANES]; M] {
-        let rows: [(&[i8], &[BlockScale]); M] = rows!(x, first_row, tiles.len());
+        let rows: [(&[[i8; BLOCK]], &[BlockScale]); M] = rows!(x, first_row, tiles.len());
         // SAFETY: see above.
         unsafe {
             let center = _mm256_set1_epi8(-128);
@@ -264,7 +265,7 @@ impl Simd for Avx2 {
                         let signed = _mm256_xor_si256(w, center);
                         let w = _mm256_abs_epi8(signed);
                         for i in 0..M {
-                            let a = self.broadcast(rows[i].0, block * BLOCK + group * 4);
+                            let a = self.broadcast(&rows[i].0[block], group * 4);
                             let dot = self.dot(w, _mm256_sign_epi8(a, signed));
                             sums[i][side] = _mm256_add_epi32(sums[i][side], dot);
                         }

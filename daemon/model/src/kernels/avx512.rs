@@ -34,7 +34,7 @@ impl Avx512 {
 
     /// Four signed bytes of an activation row in every lane.
     #[inline(always)]
-    fn broadcast(self, bytes: &[i8], at: usize) -> __m512i {
+    fn broadcast(self, bytes: &[i8; BLOCK], at: usize) -> __m512i {
         let bytes: &[i8; 4] = bytes[at..at + 4].try_into().expect("4 bytes");
         // SAFETY: `self` proves the features.
         unsafe { _mm512_set1_epi32(i32::from_ne_bytes(bytes.map(|b| b as u8))) }
@@ -52,7 +52,8 @@ macro_rules! rows {
     ($x:expr, $first_row:expr, $n_blocks:expr) => {
         std::array::from_fn(|i| {
             let (quants, scales) = $x.row($first_row + i);
-            (&quants[..$n_blocks * BLOCK], &scales[..$n_blocks])
+            // Equal lengths let the compiler drop the bounds checks of the inner loops.
+            (&quants.as_chunks::<BLOCK>().0[..$n_blocks], &scales[..$n_blocks])
         })
     };
 }
@@ -157,7 +158,7 @@ impl Simd for Avx512 {
         x: &QuantRows,
         first_row: usize,
     ) -> [[f32; LANES]; M] {
-        let rows: [(&[i8], &[BlockScale]); M] = rows!(x, first_row, tiles.len());
+        let rows: [(&[[i8; BLOCK]], &[BlockScale]); M] = rows!(x, first_row, tiles.len());
         // SAFETY: see above.
         unsafe {
             let nibble = _mm512_set1_epi8(15);
@@ -170,9 +171,9 @@ impl Simd for Avx512 {
                     let w_low = _mm512_and_si512(w, nibble);
                     let w_high = _mm512_and_si512(_mm512_srli_epi16::<4>(w), nibble);
                     for i in 0..M {
-                        let at = block * BLOCK + group * 4;
+                        let at = group * 4;
                         let (a, b) =
-                            (self.broadcast(rows[i].0, at), self.broadcast(rows[i].0, at + 16));
+                            (self.broadcast(&rows[i].0[block], at), self.broadcast(&rows[i].0[block], at + 16));
                         low[i] = _mm512_dpbusd_epi32(low[i], w_low, a);
                         high[i] = _mm512_dpbusd_epi32(high[i], w_high, b);
                     }
@@ -200,7 +201,7 @@ impl Simd for Avx512 {
         x: &QuantRows,
         first_row: usize,
     ) -> [[f32; LANES]; M] {
-        let rows: [(&[i8], &[BlockScale]); M] = rows!(x, first_row, tiles.len());
+        let rows: [(&[[i8; BLOCK]], &[BlockScale]); M] = rows!(x, first_row, tiles.len());
         // SAFETY: see above.
         unsafe {
             let mut total = [_mm512_setzero_ps(); M];
@@ -212,9 +213,9 @@ impl Simd for Avx512 {
                     let w_even = self.quants(&tile.quants, group * 2);
                     let w_odd = self.quants(&tile.quants, group * 2 + 1);
                     for i in 0..M {
-                        let at = block * BLOCK + group * 8;
+                        let at = group * 8;
                         let (a, b) =
-                            (self.broadcast(rows[i].0, at), self.broadcast(rows[i].0, at + 4));
+                            (self.broadcast(&rows[i].0[block], at), self.broadcast(&rows[i].0[block], at + 4));
                         even[i] = _mm512_dpbusd_epi32(even[i], w_even, a);
                         odd[i] = _mm512_dpbusd_epi32(odd[i], w_odd, b);
                     }

@@ -5,6 +5,7 @@
 //! is written once, in safe code. [`pool`] splits loops over threads.
 
 #![expect(unsafe_code, reason = "vector instructions, and disjoint writes from several threads")]
+#![expect(clippy::needless_range_loop, reason = "one index runs through several register arrays")]
 
 pub(crate) mod attention;
 #[cfg(target_arch = "x86_64")]

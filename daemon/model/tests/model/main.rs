@@ -1,0 +1,8 @@
+//! The runtime as its callers see it, on tiny models with random weights and, where there is one,
+//! on a real model file (`FOVEA_TEST_MODEL`).
+
+mod fixture;
+mod generation;
+mod reference;
+mod scores;
+mod worker;
