@@ -188,23 +188,22 @@ impl Session {
     fn step(&self, task: &Task<'_>, run: &mut Run, logits: &[f32], forced: Option<u32>) {
         let request = task.request;
         let open = task.required.get(run.bytes.len()..).unwrap_or(&[]);
+        let biased = (!request.names.is_empty()).then(|| {
+            let mut biased = logits.to_vec();
+            run.names.apply(&request.names, &self.vocab, &mut biased);
+            biased
+        });
+        let choice = biased.as_deref().unwrap_or(logits);
         let token = match forced {
             Some(token) => token,
-            None if !open.is_empty() => match self.spell(open, logits) {
+            None if open.is_empty() => sample::sample(&request.sampling, &mut run.rng, choice),
+            None => match self.spell(open, choice) {
                 Some(token) => token,
                 None => {
                     run.finish = Some(Finish::EndOfText);
                     return;
                 }
             },
-            None if request.names.is_empty() => {
-                sample::sample(&request.sampling, &mut run.rng, logits)
-            }
-            None => {
-                let mut logits = logits.to_vec();
-                run.names.apply(&request.names, &self.vocab, &mut logits);
-                sample::sample(&request.sampling, &mut run.rng, &logits)
-            }
         };
         let bytes = self.tokenizer.token_bytes(token);
         if self.end_tokens.contains(&token) || bytes.is_empty() {
@@ -223,8 +222,10 @@ impl Session {
         run.logprobs.push(logprob);
         let n_before = run.bytes.len();
         run.bytes.extend_from_slice(bytes);
-        // The names' state began after the healed text was taken back, so it sees all bytes.
-        run.names.push(&run.bytes[n_before..]);
+        // Healed text stands before the cursor; only what follows can end its identifier.
+        let cursor = task.n_healed.clamp(n_before, run.bytes.len());
+        run.names.push_before_cursor(&run.bytes[n_before..cursor]);
+        run.names.push(&run.bytes[cursor..]);
         if let Some(text) = run.bytes.get(task.n_healed..)
             && let Some((at, finish)) = stop::find(text, &request.stop)
         {
@@ -309,30 +310,23 @@ impl Run {
 
     fn text(&self, task: &Task<'_>) -> String {
         let bytes = self.result(task);
-        match std::str::from_utf8(bytes) {
-            Ok(text) => text.to_owned(),
-            // A character that was cut at the token limit is dropped.
-            Err(error) if error.error_len().is_none() => {
-                String::from_utf8_lossy(&bytes[..error.valid_up_to()]).into_owned()
-            }
-            Err(_) => String::from_utf8_lossy(bytes).into_owned(),
-        }
+        // A character that was cut at the token limit is dropped.
+        String::from_utf8_lossy(&bytes[..stop::whole_characters(bytes)]).into_owned()
     }
 
     /// Hands out what is final; `false` if the receiver wants no more.
     fn stream(&mut self, task: &Task<'_>, on_text: &mut dyn FnMut(&str) -> bool) -> bool {
         let result = self.result(task);
         let end = if self.finish.is_some() {
-            result.len()
+            stop::whole_characters(result)
         } else {
             stop::settled(result, &task.request.stop)
         };
         let fresh = result.get(self.n_streamed..end).unwrap_or(&[]);
-        let Ok(text) = std::str::from_utf8(fresh) else { return true };
-        if text.is_empty() {
+        if fresh.is_empty() {
             return true;
         }
-        let go_on = on_text(text);
+        let go_on = on_text(&String::from_utf8_lossy(fresh));
         self.n_streamed = end;
         go_on
     }

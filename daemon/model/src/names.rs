@@ -28,6 +28,12 @@ impl NameState {
         }
     }
 
+    /// Text that belongs to the prompt.
+    pub(crate) fn push_before_cursor(&mut self, bytes: &[u8]) {
+        self.push(bytes);
+        self.past_cursor = false;
+    }
+
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             if is_identifier(byte) {
@@ -79,4 +85,25 @@ impl NameState {
 
 fn is_identifier(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(before: &str, healed: &str, generated: &str) -> (String, bool) {
+        let mut state = NameState::new(before.as_bytes());
+        state.push_before_cursor(healed.as_bytes());
+        state.push(generated.as_bytes());
+        (String::from_utf8(state.current).unwrap(), state.past_cursor)
+    }
+
+    #[test]
+    fn the_identifier_at_the_cursor_ends_with_the_first_other_character() {
+        assert_eq!(state("x = self", ".", ""), (String::new(), false));
+        assert_eq!(state("x = self", ".", "are"), ("are".to_owned(), false));
+        assert_eq!(state("x = self.", "ar", "ea("), (String::new(), true));
+        assert_eq!(state("x =", " ", "(area"), ("area".to_owned(), true));
+        assert_eq!(state("x =", "", " area"), ("area".to_owned(), false));
+    }
 }

@@ -28,10 +28,23 @@ pub(crate) fn settled(text: &[u8], stop: &Stop) -> usize {
     if stop.at_newline && text[..len].ends_with(b"\r") {
         len -= 1;
     }
-    match std::str::from_utf8(&text[..len]) {
-        Ok(_) => len,
-        Err(error) => error.valid_up_to(),
+    whole_characters(&text[..len])
+}
+
+/// Length of `text` without an incomplete UTF-8 character at its end.
+pub(crate) fn whole_characters(text: &[u8]) -> usize {
+    for n in 1..=text.len().min(3) {
+        let byte = text[text.len() - n];
+        let needed = match byte {
+            0x80..=0xbf => continue,
+            0xc0..=0xdf => 2,
+            0xe0..=0xef => 3,
+            0xf0..=0xff => 4,
+            _ => 1,
+        };
+        return if needed > n { text.len() - n } else { text.len() };
     }
+    text.len()
 }
 
 #[cfg(test)]
@@ -69,5 +82,7 @@ mod tests {
         assert_eq!(settled(b"abEN", &stop), 2);
         assert_eq!(settled("aé".as_bytes(), &Stop::default()), 3);
         assert_eq!(settled(&"aé".as_bytes()[..2], &Stop::default()), 1);
+        assert_eq!(settled(b"a\xff\xffb", &Stop::default()), 4);
+        assert_eq!(settled(b"\x80\x80\x80\x80", &Stop::default()), 4);
     }
 }

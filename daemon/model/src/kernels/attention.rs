@@ -114,8 +114,7 @@ impl Attend<'_> {
         n: usize,
     ) -> usize {
         let dim = self.head_dim;
-        let queries: [&[f32]; M] =
-            std::array::from_fn(|i| &self.queries[(row + i) * dim..][..dim]);
+        let queries: [&[f32]; M] = std::array::from_fn(|i| &self.queries[(row + i) * dim..][..dim]);
         for tile in 0..n.div_ceil(LANES) {
             let at = (start / LANES + tile) * dim * LANES;
             let (keys, _) = self.keys[at..at + dim * LANES].as_chunks::<LANES>();

@@ -172,8 +172,10 @@ impl Simd for Avx512 {
                     let w_high = _mm512_and_si512(_mm512_srli_epi16::<4>(w), nibble);
                     for i in 0..M {
                         let at = group * 4;
-                        let (a, b) =
-                            (self.broadcast(&rows[i].0[block], at), self.broadcast(&rows[i].0[block], at + 16));
+                        let (a, b) = (
+                            self.broadcast(&rows[i].0[block], at),
+                            self.broadcast(&rows[i].0[block], at + 16),
+                        );
                         low[i] = _mm512_dpbusd_epi32(low[i], w_low, a);
                         high[i] = _mm512_dpbusd_epi32(high[i], w_high, b);
                     }
@@ -214,8 +216,10 @@ impl Simd for Avx512 {
                     let w_odd = self.quants(&tile.quants, group * 2 + 1);
                     for i in 0..M {
                         let at = group * 8;
-                        let (a, b) =
-                            (self.broadcast(&rows[i].0[block], at), self.broadcast(&rows[i].0[block], at + 4));
+                        let (a, b) = (
+                            self.broadcast(&rows[i].0[block], at),
+                            self.broadcast(&rows[i].0[block], at + 4),
+                        );
                         even[i] = _mm512_dpbusd_epi32(even[i], w_even, a);
                         odd[i] = _mm512_dpbusd_epi32(odd[i], w_odd, b);
                     }

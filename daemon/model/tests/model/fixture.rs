@@ -60,9 +60,9 @@ impl Tiny {
             let values = noise.take(width * rows, size);
             writer.tensor(name, &[width, rows], self.dtype, quantize(self.dtype, &values))
         };
-        writer = matrix(writer, "token_embd.weight", DIM, n_vocab, 1.0);
+        writer = matrix(writer, "token_embd.weight", DIM, n_vocab, 0.25);
         if !self.tied {
-            writer = matrix(writer, "output.weight", DIM, n_vocab, 1.0);
+            writer = matrix(writer, "output.weight", DIM, n_vocab, 0.25);
         }
         for layer in 0..LAYERS {
             for (name, width, rows) in [

@@ -35,7 +35,9 @@ fn drafts_change_the_speed_and_nothing_else() {
         generate(&mut session, &GenerateRequest { drafts: vec![draft], ..request(PROMPT) });
     assert_eq!(plain.tokens, drafted.tokens);
     assert_eq!(plain.logprobs, drafted.logprobs);
-    assert!(drafted.timings.n_accepted > plain.tokens.len() / 2, "{:?}", drafted.timings);
+    // Random weights spell bytes that are no text, which drafts cannot carry.
+    let least = if real_model().is_some() { plain.tokens.len() / 2 } else { 0 };
+    assert!(drafted.timings.n_accepted > least, "{:?}", drafted.timings);
 }
 
 #[test]
@@ -52,7 +54,7 @@ fn streamed_text_is_the_result() {
             true
         })
         .unwrap();
-    assert_eq!(streamed.trim_end_matches('\u{fffd}'), generated.text.trim_end_matches('\u{fffd}'));
+    assert_eq!(streamed, generated.text);
 }
 
 #[test]
@@ -120,8 +122,10 @@ fn healed_text_is_spelled_again_and_not_returned() {
         // Reading the tokens back gives the prompt's end, then the text.
         let spelled = session.tokenizer().decode_bytes(&healed.tokens);
         let spelled = String::from_utf8_lossy(&spelled).into_owned();
-        let end = spelled.find(healed.text.trim_end_matches('\u{fffd}')).unwrap_or(0);
-        assert!(prompt.ends_with(&spelled[..end]), "{tail:?}: {spelled:?} {:?}", healed.text);
+        let healed_text = spelled.trim_end_matches('\u{fffd}');
+        let text = healed.text.trim_end_matches('\u{fffd}');
+        let healed_text = healed_text.strip_suffix(text).expect("the text ends the spelling");
+        assert!(!healed_text.is_empty() && prompt.ends_with(healed_text), "{tail:?} {spelled:?}");
     }
 }
 
@@ -139,7 +143,8 @@ fn boosted_names_are_chosen_at_the_cursor() {
 #[test]
 fn candidates_differ_and_come_best_first() {
     let mut session = Tiny::default().session();
-    let request = GenerateRequest { n_candidates: 3, max_tokens: 5, heal: false, ..request(PROMPT) };
+    let request =
+        GenerateRequest { n_candidates: 3, max_tokens: 5, heal: false, ..request(PROMPT) };
     let generated = generate(&mut session, &request);
     assert_eq!(generated.alternatives.len(), 2);
     let mut first: Vec<_> = generated.alternatives.iter().map(|a| a.tokens[0]).collect();
@@ -217,7 +222,8 @@ fn damaged_models_are_refused_by_name() {
 fn real_model_completes_a_line() {
     let Some(path) = real_model() else { return };
     let mut session = Session::open(&path, &options()).unwrap();
-    let prompt = "def fibonacci(n):\n    if n <= 1:\n        return n\n    return fibonacci(n - 1) + ";
+    let prompt =
+        "def fibonacci(n):\n    if n <= 1:\n        return n\n    return fibonacci(n - 1) + ";
     let stop = Stop { at_newline: true, ..Stop::default() };
     let generated = generate(&mut session, &GenerateRequest { stop, ..request(prompt) });
     assert_eq!(generated.text, "fibonacci(n - 2)");

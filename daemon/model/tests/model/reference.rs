@@ -66,7 +66,8 @@ fn logits(file: &GgufFile, tokens: &[u32]) -> Vec<Vec<f32>> {
                 };
                 let kv_head = head / (n_heads / n_kv_heads);
                 let (q, k, v) = (of(&q, head), of(&k, kv_head), of(&v, kv_head));
-                let scores = (q.matmul(&k.t().unwrap()).unwrap() / (head_dim as f64).sqrt()).unwrap();
+                let scores =
+                    (q.matmul(&k.t().unwrap()).unwrap() / (head_dim as f64).sqrt()).unwrap();
                 let mask: Vec<f32> = (0..n * n)
                     .map(|i| if i % n > i / n { f32::NEG_INFINITY } else { 0.0 })
                     .collect();

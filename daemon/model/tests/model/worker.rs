@@ -38,7 +38,7 @@ fn load_generate_score_unload() {
             GenerationEvent::Done(result) => break result.unwrap(),
         }
     };
-    assert!(generated.text.starts_with(streamed.trim_end_matches('\u{fffd}')));
+    assert_eq!(generated.text, streamed);
     assert!(generation.next_event().is_none());
 
     let score = ScoreRequest { prompt: Prompt::text("self."), continuation: "area".to_owned() };
@@ -65,9 +65,10 @@ fn cancelling_a_generation_frees_the_worker() {
     let generation = client.generate(request(10_000)).unwrap();
     generation.cancel();
     match generation.wait() {
-        Ok(generated) => assert!(
-            matches!(generated.finish, Finish::Cancelled | Finish::EndOfText | Finish::MaxTokens)
-        ),
+        Ok(generated) => assert!(matches!(
+            generated.finish,
+            Finish::Cancelled | Finish::EndOfText | Finish::MaxTokens
+        )),
         Err(error) => assert_eq!(error, ModelError::Cancelled),
     }
     assert!(client.generate(request(2)).unwrap().wait().is_ok());
