@@ -1,10 +1,7 @@
 //! Looks for the usual reasons why something does not work. Changes nothing, but for a file that it
 //! writes and deletes to see whether a folder is writable.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use fovea_api::Health;
 use schemars::JsonSchema;
@@ -49,7 +46,7 @@ pub fn checks(dirs: &Dirs, config: &Config, root: Option<&Path>) -> Vec<Check> {
         daemon(dirs),
         model(dirs, config),
     ];
-    checks.extend(root.map(|root| workspace(root)));
+    checks.extend(root.map(workspace));
     checks.extend(watches(root, config));
     checks
 }
@@ -176,7 +173,7 @@ fn model(dirs: &Dirs, config: &Config) -> Check {
     }
 }
 
-fn gate(name: &str, path: &PathBuf) -> Check {
+fn gate(name: &str, path: &Path) -> Check {
     match fovea_model::GgufFile::open(path) {
         Ok(file) => ok(name, format!("{} ({})", path.display(), file.architecture())),
         Err(err) => bad(

@@ -41,7 +41,10 @@ fn queries_answer_from_other_files_of_a_python_project() {
 
     let references = home.json(&["refs", "larder/recipe.py:17:6"]);
     let paths = under(&references, "path");
-    assert!(paths.contains(&"larder/planner.py") && paths.contains(&"tests/test_stock.py"), "{references}");
+    assert!(
+        paths.contains(&"larder/planner.py") && paths.contains(&"tests/test_stock.py"),
+        "{references}"
+    );
 
     let symbols = home.json(&["symbols", "Quantity"]);
     assert!(under(&symbols, "path").contains(&"larder/quantity.py"), "{symbols}");
@@ -82,7 +85,10 @@ fn completion_without_a_model_offers_what_the_index_knows_and_says_so() {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{stderr}");
     assert!(stdout.contains("iring_within"), "{stdout}");
-    assert!(stderr.contains("fovea model pull") || stdout.contains("fovea model pull"), "{stdout}{stderr}");
+    assert!(
+        stderr.contains("fovea model pull") || stdout.contains("fovea model pull"),
+        "{stdout}{stderr}"
+    );
 }
 
 #[test]

@@ -100,7 +100,8 @@ fn symbols_and_references_are_listed() {
     let (mut session, _) = session(&home);
     let text = open(&mut session, &home, "src/series.rs", "rust");
     let document = json!({ "uri": uri(&home, "src/series.rs") });
-    let symbols = session.request("textDocument/documentSymbol", &json!({ "textDocument": document }));
+    let symbols =
+        session.request("textDocument/documentSymbol", &json!({ "textDocument": document }));
     assert!(symbols.to_string().contains("moving_average"), "{symbols}");
     let references = session.request(
         "textDocument/references",
@@ -111,7 +112,10 @@ fn symbols_and_references_are_listed() {
         }),
     );
     let references = references.to_string();
-    assert!(references.contains("src/alert.rs") && references.contains("src/report.rs"), "{references}");
+    assert!(
+        references.contains("src/alert.rs") && references.contains("src/report.rs"),
+        "{references}"
+    );
     let found = session.request("workspace/symbol", &json!({ "query": "Reading" }));
     assert!(found.to_string().contains("src/reading.rs"), "{found}");
     assert!(session.stop());

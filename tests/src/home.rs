@@ -81,7 +81,10 @@ impl Home {
             String::from_utf8_lossy(&output.stderr)
         );
         serde_json::from_slice(&output.stdout).unwrap_or_else(|err| {
-            panic!("fovea {args:?} printed no JSON ({err}): {}", String::from_utf8_lossy(&output.stdout))
+            panic!(
+                "fovea {args:?} printed no JSON ({err}): {}",
+                String::from_utf8_lossy(&output.stdout)
+            )
         })
     }
 }

@@ -76,7 +76,8 @@ impl LspSession {
 
     fn send(&mut self, message: &Value) {
         let body = message.to_string();
-        write!(self.to_server, "Content-Length: {}\r\n\r\n{body}", body.len()).expect("server is alive");
+        write!(self.to_server, "Content-Length: {}\r\n\r\n{body}", body.len())
+            .expect("server is alive");
         self.to_server.flush().expect("server is alive");
     }
 

@@ -55,7 +55,7 @@ pub(crate) fn logprob(isa: Isa, logits: &[f32], token: u32) -> f32 {
 /// Greedy at temperature 0, otherwise a draw from what top-p and min-p leave.
 pub(crate) fn sample(sampling: &Sampling, rng: &mut Rng, logits: &[f32]) -> u32 {
     // The negation also sends NaN to greedy.
-    if !(sampling.temperature > 0.0) {
+    if sampling.temperature.is_nan() || sampling.temperature <= 0.0 {
         return argmax(logits);
     }
     // Beyond a few hundred candidates only noise is left.

@@ -314,7 +314,6 @@ impl Service {
             n_requests: self.n_requests.load(Ordering::Relaxed),
             roots: self.workspaces.roots(),
             model: self.model.model_state(),
-            ..DaemonStatus::default()
         }
     }
 }

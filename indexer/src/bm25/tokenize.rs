@@ -184,15 +184,11 @@ pub(crate) fn stem(word: &mut String) {
     let n = word.len();
     if n >= 9 && word.ends_with("ization") {
         word.truncate(n - 5);
-    } else if n >= 8 && word.ends_with("ation") {
-        word.truncate(n - 3);
     } else if n >= 8 && (word.ends_with("tion") || word.ends_with("sion")) {
         word.truncate(n - 3);
     } else if n >= 7 && word.ends_with("ator") {
         word.truncate(n - 2);
-    } else if n >= 8 && word.ends_with("able") {
-        word.truncate(n - 4);
-    } else if n >= 8 && word.ends_with("ment") {
+    } else if n >= 8 && (word.ends_with("able") || word.ends_with("ment")) {
         word.truncate(n - 4);
     } else if n >= 6 && word.ends_with("ing") {
         word.truncate(n - 3);

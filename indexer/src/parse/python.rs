@@ -230,10 +230,11 @@ impl<'t> Walk<'t> {
                     frame.operator = Operator::Async;
                 }
             }
-            K::Block if field == F::Body => {
-                if self.frames.last().is_some_and(|parent| parent.kind == K::For) {
-                    self.begin_loop();
-                }
+            K::Block
+                if field == F::Body
+                    && self.frames.last().is_some_and(|parent| parent.kind == K::For) =>
+            {
+                self.begin_loop();
             }
             K::Module => self.doc = self.docstring(node),
             _ => {}

@@ -110,8 +110,7 @@ pub(crate) fn likeness(word: &str, term: &str) -> f32 {
     if shorter >= 4 && (word.starts_with(term) || term.starts_with(word)) {
         return 0.8;
     }
-    let stands_for =
-        |short: &str, long: &str| ABBREVIATIONS.iter().any(|pair| *pair == (short, long));
+    let stands_for = |short: &str, long: &str| ABBREVIATIONS.contains(&(short, long));
     if stands_for(word, term) || stands_for(term, word) { 0.8 } else { 0.0 }
 }
 

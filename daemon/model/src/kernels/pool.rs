@@ -154,7 +154,7 @@ impl Pool {
         f: impl Fn(&mut S, usize, &mut [A], &mut [B]) + Sync,
     ) {
         let n = if a.1 == 0 || b.1 == 0 { 0 } else { a.0.len() / a.1 };
-        assert_eq!(n, if b.1 == 0 { 0 } else { b.0.len() / b.1 }, "equally many chunks");
+        assert_eq!(n, b.0.len().checked_div(b.1).unwrap_or(0), "equally many chunks");
         let (a_ptr, b_ptr) = (Disjoint(a.0.as_mut_ptr()), Disjoint(b.0.as_mut_ptr()));
         let (a_len, b_len) = (a.1, b.1);
         self.run(n, |range| {
@@ -257,7 +257,6 @@ impl<T> Disjoint<T> {
     /// # Safety
     /// Chunk `i` of `len` elements lies inside the slice, and no two chunks that live at once
     /// overlap.
-    #[expect(clippy::mut_from_ref, reason = "the caller promises disjoint parts")]
     unsafe fn chunk<'a>(&self, i: usize, len: usize) -> &'a mut [T] {
         // SAFETY: promised by the caller.
         unsafe { std::slice::from_raw_parts_mut(self.0.add(i * len), len) }
@@ -265,7 +264,6 @@ impl<T> Disjoint<T> {
 
     /// # Safety
     /// `start..start + len` lies inside the slice, and no two parts that live at once overlap.
-    #[expect(clippy::mut_from_ref, reason = "the caller promises disjoint parts")]
     pub(crate) unsafe fn part<'a>(&self, start: usize, len: usize) -> &'a mut [T] {
         // SAFETY: promised by the caller.
         unsafe { std::slice::from_raw_parts_mut(self.0.add(start), len) }

@@ -30,6 +30,9 @@ const MAX_DEPTH: u32 = 48;
 /// Evaluations of one question, counted over all nestings.
 const MAX_STEPS: u32 = 6_000;
 
+/// Types found so far; `None` while an expression is being evaluated.
+type TypeMemo = FxHashMap<(FileId, ExprId), Option<Arc<Types>>>;
+
 /// Evaluates on behalf of one question; what it learns is dropped with it.
 pub(crate) struct Eval<'g> {
     pub(crate) graph: &'g Graph,
@@ -40,7 +43,7 @@ pub(crate) struct Eval<'g> {
     steps: Cell<u32>,
     /// A bound was met: results since are incomplete and not remembered.
     cut: Cell<bool>,
-    types: RefCell<FxHashMap<(FileId, ExprId), Option<Arc<Types>>>>,
+    types: RefCell<TypeMemo>,
     linearizations: RefCell<FxHashMap<ClassId, Option<Arc<Linear>>>>,
     returns: RefCell<FxHashSet<(FileId, u32)>>,
 }

@@ -17,12 +17,15 @@ pub(crate) enum Module {
     External,
 }
 
+/// Path without ending, whether it is a stub, the file.
+type ModuleFile = (Box<str>, bool, FileId);
+
 /// The modules of one snapshot.
 #[derive(Debug, Default)]
 pub(crate) struct Modules {
     /// By last part of the module path: path without ending, whether it is a stub, the file. In
     /// path order, a source file before its stub.
-    by_last: FxHashMap<Box<str>, Vec<(Box<str>, bool, FileId)>>,
+    by_last: FxHashMap<Box<str>, Vec<ModuleFile>>,
     /// Folders that hold Python files (at any depth), by last part.
     folders: FxHashMap<Box<str>, Vec<Box<str>>>,
     /// Folders with an `__init__`.

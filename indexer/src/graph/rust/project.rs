@@ -24,12 +24,15 @@ pub(crate) struct Module {
     pub(crate) scope: ScopeId,
 }
 
+/// A name looked up in a module, in one name space.
+type NameInModule = (Module, Box<str>, Space);
+
 /// What is derived from the whole snapshot: built on first use, dropped with the snapshot.
 #[derive(Debug, Default)]
 pub(crate) struct Project {
     pub(crate) tree: Arc<Tree>,
     indexes: RwLock<FxHashMap<FileId, Arc<FileIndex>>>,
-    pub(crate) in_module: RwLock<FxHashMap<(Module, Box<str>, Space), Arc<[Def]>>>,
+    pub(crate) in_module: RwLock<FxHashMap<NameInModule, Arc<[Def]>>>,
     pub(crate) types: RwLock<FxHashMap<(FileId, ExprId), Ty>>,
 }
 

@@ -615,9 +615,9 @@ impl Walk<'_> {
                     // `isinstance(x, C)`, or `is_c(x)` with a function that may be a type guard.
                     let is_instance = matches!(self.facts.expr(callee), Expr::Name { name, .. }
                         if self.facts.name(name) == "isinstance");
-                    let (subject, class) = match self.facts.list(args) {
-                        &[subject, class] if is_instance => (subject, class),
-                        &[subject, ..] if !is_instance && self.may_guard(callee) => {
+                    let (subject, class) = match *self.facts.list(args) {
+                        [subject, class] if is_instance => (subject, class),
+                        [subject, ..] if !is_instance && self.may_guard(callee) => {
                             (subject, condition)
                         }
                         _ => continue,
