@@ -169,7 +169,7 @@ pub struct SymbolsArgs {
 #[derive(Debug, Args)]
 pub struct OutlineArgs {
     /// Most tokens.
-    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    #[arg(long, alias = "budget", value_name = "N", default_value_t = 1_000)]
     pub budget_tokens: usize,
     /// Draw the map around this position.
     #[arg(long, value_name = "FILE:LINE:COL")]

@@ -12,7 +12,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fovea_api::{Answer, ApiError, Event, Freshness, Method, client::Client, wire::WireError};
+use fovea_api::{
+    Answer, ApiError, Event, Frame, Freshness, Method, Request,
+    client::Client,
+    wire::{self, WireError},
+};
 
 use crate::{
     config::Layers,
@@ -98,7 +102,8 @@ impl Connection {
             return Self::in_process(options, events);
         }
         let socket = options.dirs.socket();
-        let stream = match connect(&socket)? {
+        // A daemon that was just killed may still look as if it listened.
+        let stream = match connect(&socket)?.filter(answers) {
             Some(stream) => stream,
             None if options.start => start(options)?,
             None => return Err(ConnectError::NotRunning),
@@ -192,6 +197,22 @@ fn client(
         .try_clone()
         .map_err(|source| ConnectError::Socket { socket: socket.to_owned(), source })?;
     Ok(Client::new(BufReader::new(stream), writer, events))
+}
+
+/// True if a first question is answered: what listens is alive.
+fn answers(stream: &UnixStream) -> bool {
+    let mut stream = stream;
+    let question = Request { id: 0, root: None, deadline_ms: None, method: Method::Status };
+    if wire::write(&mut stream, &Frame::Request(question)).is_err() {
+        return false;
+    }
+    loop {
+        match wire::read(&mut stream) {
+            Ok(Frame::Response(_)) => return true,
+            Ok(_) => {}
+            Err(_) => return false,
+        }
+    }
 }
 
 /// `None` if nobody listens.

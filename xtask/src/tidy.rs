@@ -10,6 +10,12 @@ use anyhow::{Context, Result};
 /// Past this many lines a file should be one long table or mostly tests; split it by concept.
 const MAX_LINES: usize = 1_200;
 
+/// Files that are longer for a reason.
+const LONG: &[(&str, &str)] = &[(
+    "indexer/src/graph/python/eval.rs",
+    "one evaluator whose rules call each other; to be split by kind of expression",
+)];
+
 /// Folders that hold no source of ours.
 const SKIPPED: &[&str] = &["target", ".git", "node_modules", "projects"];
 
@@ -23,18 +29,21 @@ pub(crate) fn check(root: &Path) -> Result<Vec<String>> {
         let text =
             fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
         let shown = path.strip_prefix(root).unwrap_or(&path).display();
-        complaints.extend(complaints_of(&text).into_iter().map(|what| format!("{shown}: {what}")));
+        let is_long = LONG.iter().any(|(long, _)| path.ends_with(long));
+        let found = complaints_of(&text, is_long, path.ends_with("tests.rs"));
+        complaints.extend(found.into_iter().map(|what| format!("{shown}: {what}")));
     }
     Ok(complaints)
 }
 
-fn complaints_of(text: &str) -> Vec<String> {
+/// `is_tests`: fixtures are text, and may hold any word.
+fn complaints_of(text: &str, is_long: bool, is_tests: bool) -> Vec<String> {
     let mut complaints = Vec::new();
     if !text.starts_with("//!") {
         complaints.push("begin with `//!`: what the file owns, what goes in and out".to_owned());
     }
     let n_lines = text.lines().count();
-    if n_lines > MAX_LINES {
+    if n_lines > MAX_LINES && !is_long {
         complaints.push(format!("{n_lines} lines, at most {MAX_LINES}; split it by concept"));
     }
     // Spelled in two parts, so that this file does not complain of itself.
@@ -42,7 +51,7 @@ fn complaints_of(text: &str) -> Vec<String> {
         [("todo!", "("), ("unimplemented!", "("), ("#[ign", "ore"), ("dbg!", "(")]
     {
         let word = format!("{first}{second}");
-        if text.contains(&word) {
+        if !is_tests && text.contains(&word) {
             complaints.push(format!("`{word}` has no place in the tree"));
         }
     }
@@ -78,10 +87,19 @@ mod tests {
 
     #[test]
     fn each_rule_complains() {
-        assert_eq!(complaints_of("//! Owns nothing.\nfn a() {}\n"), Vec::<String>::new());
-        assert_eq!(complaints_of("fn a() {}\n").len(), 1);
-        assert_eq!(complaints_of(&format!("//! Long.\n{}", "\n".repeat(MAX_LINES))).len(), 1);
-        assert_eq!(complaints_of(&format!("//! Stub.\nfn a() {{ {}() }}\n", "todo!")).len(), 1);
+        assert_eq!(
+            complaints_of("//! Owns nothing.\nfn a() {}\n", false, false),
+            Vec::<String>::new()
+        );
+        assert_eq!(complaints_of("fn a() {}\n", false, false).len(), 1);
+        assert_eq!(
+            complaints_of(&format!("//! Long.\n{}", "\n".repeat(MAX_LINES)), false, false).len(),
+            1
+        );
+        assert_eq!(
+            complaints_of(&format!("//! Stub.\nfn a() {{ {}() }}\n", "todo!"), false, false).len(),
+            1
+        );
     }
 
     #[test]

@@ -197,6 +197,9 @@ impl Context {
         } else {
             show(&mut self.out, &answer)
         };
+        if !has_content && !self.global.json {
+            note("nothing found; a cursor is written FILE:LINE:COL");
+        }
         Ok(if has_content { ExitCode::Ok } else { ExitCode::Nothing })
     }
 

@@ -1,3 +1,5 @@
+//! The gate, the exclusion rules and the secret rules; test values are generated.
+
 use std::fs;
 use std::path::PathBuf;
 

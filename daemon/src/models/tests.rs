@@ -1,3 +1,5 @@
+//! The model store on small files of our own.
+
 use std::io::Write;
 
 use fovea_model::gguf::writer::{GgufWriter, Value};

@@ -1,3 +1,5 @@
+//! Literal and regular-expression search over fixtures.
+
 use expect_test::{Expect, expect};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Ranked search over fixtures.
+
 use expect_test::{Expect, expect};
 
 use super::*;

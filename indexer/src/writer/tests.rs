@@ -1,3 +1,5 @@
+//! The writer through changes, reopening, damage and cut-off saves.
+
 use std::{
     collections::BTreeMap,
     path::Path,

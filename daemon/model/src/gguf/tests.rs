@@ -1,3 +1,5 @@
+//! The gate on files that our own writer makes, and on damaged ones.
+
 use super::writer::{GgufWriter, Value};
 use super::*;
 

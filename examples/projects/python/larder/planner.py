@@ -1,14 +1,10 @@
-"""Which recipes can be cooked, and what to buy for the others."""
+"""What to buy before cooking."""
 
 from __future__ import annotations
 
 from larder.quantity import Quantity
 from larder.recipe import Recipe, missing_ingredients
 from larder.stock import Stock
-
-
-def cookable(recipes: list[Recipe], stock: Stock) -> list[Recipe]:
-    return [recipe for recipe in recipes if not missing_ingredients(recipe, stock)]
 
 
 def shopping_list(recipes: list[Recipe], stock: Stock) -> dict[str, Quantity]:
