@@ -1,10 +1,10 @@
 //! Snapshot, cursor and budgets in; attention plan and prompt out.
 //!
 //! Self-attention has a budget, not a limit. This crate decides what the model sees for one cursor:
-//! [`plan`] collects scored proposals ring by ring and packs the best of them into the token budget,
-//! [`render`] lays the plan out in the model family's own format, [`finish`] turns what the model
+//! [`plan()`] collects scored proposals ring by ring and packs the best of them into the token budget,
+//! [`render()`] lays the plan out in the model family's own format, [`finish()`] turns what the model
 //! wrote into something fit to insert. [`complete_from_index`] answers without any model, and
-//! [`outline`] is the repository map that people, agents and prompts share.
+//! [`outline()`] is the repository map that people, agents and prompts share.
 //!
 //! The crate is synchronous and pure: text comes from the [`Snapshot`](fovea_indexer::Snapshot) and
 //! the request, deadlines come in as a [`Cancel`](fovea_indexer::Cancel), time as a [`Clock`].

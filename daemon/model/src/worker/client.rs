@@ -50,7 +50,7 @@ pub enum GenerationEvent {
 }
 
 impl WorkerClient {
-    /// Starts `command`, which must run [`super::serve`] on its standard input and output.
+    /// Starts `command`, which must run [`super::serve()`] on its standard input and output.
     ///
     /// # Errors
     /// [`ModelError::WorkerDied`] if it cannot be started.

@@ -1,7 +1,7 @@
 //! The model in a process of its own.
 //!
 //! A hostile file or a lack of memory ends the worker, not the daemon; its memory goes back to the
-//! system with it. [`serve`] is the worker's side, [`WorkerClient`] the daemon's. They speak
+//! system with it. [`serve()`] is the worker's side, [`WorkerClient`] the daemon's. They speak
 //! length-prefixed postcard frames over the worker's standard input and output.
 
 mod client;
