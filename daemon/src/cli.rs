@@ -77,6 +77,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Wait until everything saved is in the index.
     Sync,
+    /// Print what the index answers from, to compare two indexes.
+    Dump(DumpArgs),
     /// Fetch, add, list and remove models.
     #[command(subcommand)]
     Model(ModelCommand),
@@ -243,6 +245,19 @@ pub struct StatusArgs {
     pub why: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+pub struct DumpArgs {
+    /// In an order that depends on the files alone (the only one there is).
+    ///
+    /// Two indexes of the same files print the same text, however they came about: after edits or
+    /// from scratch, before or after a crash.
+    #[arg(long, help = "In an order that depends on the files alone; always so")]
+    pub canonical: bool,
+    /// Spell this file out.
+    #[arg(long, value_name = "PATH")]
+    pub file: Option<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum ModelCommand {
     /// Fetch a model: the default one, one by name, or hf:OWNER/REPO/FILE.gguf.
@@ -348,6 +363,7 @@ mod tests {
                            milliseconds
               status       Show the state of the workspace and the daemon
               sync         Wait until everything saved is in the index
+              dump         Print what the index answers from, to compare two indexes
               model        Fetch, add, list and remove models
               daemon       Start, stop and look at the background process
               lsp          Serve an editor over standard input and output

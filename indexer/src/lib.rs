@@ -10,11 +10,13 @@
 //! [`facts`] what one file's text alone says · [`parse`] text to facts · [`chunk`] the unit that is
 //! indexed and embedded · [`graph`] resolution and graph queries · `bm25` and [`vector`] the two
 //! retrieval indexes · [`rank`] one list out of all of them · [`grep`] lines by pattern · [`vfs`]
-//! path to file id · [`writer`] the only type that mutates · [`snapshot`] what readers see.
+//! path to file id · [`writer`] the only type that mutates · [`snapshot`] what readers see ·
+//! [`dump`] all of it as canonical text.
 
 mod bm25;
 pub mod cancel;
 pub mod chunk;
+pub mod dump;
 pub mod facts;
 pub mod graph;
 pub mod grep;

@@ -59,6 +59,8 @@ pub enum Answer {
     Status { daemon: DaemonStatus, workspace: Option<WorkspaceStatus> },
     /// Why.
     Path(PathOutcome),
+    /// Dump; `next` goes into the following question's `after`, `None` at the end.
+    Dump { text: String, next: Option<String> },
     /// Search, Grep.
     Search(SearchView),
     /// Definition, Implementations: best first; several are an ambiguity.

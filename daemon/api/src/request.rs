@@ -82,6 +82,12 @@ pub enum Method {
     Sync,
     /// Extracts everything anew, whatever is stored.
     Reindex,
+    /// Everything the index answers from, in canonical order: the files behind `after`, as many as
+    /// fit a frame. With `path` every detail of that file alone.
+    Dump {
+        after: Option<String>,
+        path: Option<String>,
+    },
     Search {
         query: String,
         limit: usize,

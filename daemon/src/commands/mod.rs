@@ -6,6 +6,7 @@ mod context;
 mod daemon;
 mod demo;
 mod doctor;
+mod dump;
 mod graph;
 mod index;
 mod lsp;
@@ -115,6 +116,7 @@ fn dispatch(command: Command, context: &mut Context) -> Result<ExitCode, Failure
         Command::Explain(args) => complete::explain(context, &args),
         Command::Status(args) => status::run(context, &args),
         Command::Sync => index::sync(context),
+        Command::Dump(args) => dump::run(context, &args),
         Command::Model(command) => model::run(context, command),
         Command::Daemon(command) => daemon::run(context, &command),
         Command::Lsp(_) => lsp::run(context),

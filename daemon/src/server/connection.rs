@@ -112,5 +112,12 @@ fn is_in_order(method: &Method) -> bool {
 
 /// Waits for indexing or for the model, and must not keep short questions waiting.
 fn is_long(method: &Method) -> bool {
-    matches!(method, Method::Open { .. } | Method::Sync | Method::Reindex | Method::Complete { .. })
+    matches!(
+        method,
+        Method::Open { .. }
+            | Method::Sync
+            | Method::Reindex
+            | Method::Dump { .. }
+            | Method::Complete { .. }
+    )
 }

@@ -223,6 +223,7 @@ impl Service {
                 workspace.touched(&paths);
                 Ok(Answer::Done)
             }
+            Method::Dump { after, path } => query(None)?.dump(after.as_deref(), path.as_deref()),
             Method::Search { query: text, limit, near } => {
                 query(None)?.search(&text, limit, near.as_ref())
             }

@@ -28,6 +28,9 @@ use crate::engine::Workspace;
 const FIRST_SNAPSHOT: Duration = Duration::from_secs(30);
 const EDIT: Duration = Duration::from_millis(500);
 
+/// Text of one page of a dump: half a frame, as JSON escapes its line ends.
+const DUMP_PAGE_BYTES: usize = 16 << 20;
+
 /// One question's view of its workspace.
 pub(super) struct Query<'a> {
     pub(super) workspace: &'a Workspace,
@@ -110,6 +113,15 @@ impl<'a> Query<'a> {
         }
         let offset = offset(at, &text)?;
         Ok(Place { file, text, offset })
+    }
+
+    pub(super) fn dump(&self, after: Option<&str>, path: Option<&str>) -> Result<Answer> {
+        if let Some(path) = path {
+            let text = self.snapshot.dump_file(path).ok_or_else(|| self.not_indexed(path))?;
+            return Ok(Answer::Dump { text, next: None });
+        }
+        let page = self.snapshot.dump(after, DUMP_PAGE_BYTES);
+        Ok(Answer::Dump { text: page.text, next: page.next })
     }
 
     fn position(&self, at: &At) -> Result<FilePosition> {

@@ -9,10 +9,12 @@
 mod file_terms;
 mod score;
 pub(crate) mod store;
+mod sums;
 pub(crate) mod tokenize;
 
 pub(crate) use file_terms::FileTerms;
 pub(crate) use score::{FileLexical, Lexical, LexicalHit, LexicalMatches, MAX_TERMS, QueryTerm};
+pub(crate) use sums::TermSums;
 
 /// The fields of a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

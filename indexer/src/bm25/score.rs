@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{FIELDS, Field, FileTerms, Lengths, store::Base};
+use super::{FIELDS, Field, FileTerms, Lengths, TermSums, store::Base};
 use crate::{Cancel, ChunkId, FileId};
 
 /// Weight of one occurrence in a field, and how much the field's length counts against it.
@@ -176,6 +176,31 @@ impl Lexical {
                 sink(slot, posting.frequency, length);
             }
         }
+    }
+
+    /// What [`Lexical::score`] could find in each file.
+    pub(crate) fn sums(&self) -> TermSums {
+        let mut sums = TermSums::new(self.files.len());
+        let read = self.base.all_postings(|file, chunk, field, term, frequency, length| {
+            let Some(Some(entry)) = self.files.get(file.0 as usize) else { return };
+            if entry.terms.is_none() {
+                sums.add(file, chunk, field, term, frequency, length);
+            }
+        });
+        if let Err(error) = read {
+            tracing::warn!(%error, "committed postings could not be read");
+        }
+        for file in self.overlay.iter() {
+            let Some(terms) = self.overlay_terms(*file) else { continue };
+            for (term, postings) in terms.iter() {
+                for posting in postings {
+                    let length = terms.lengths()[posting.chunk as usize][posting.field as usize];
+                    let (field, frequency) = (posting.field, posting.frequency);
+                    sums.add(*file, posting.chunk, field, term.as_bytes(), frequency, length);
+                }
+            }
+        }
+        sums
     }
 
     fn overlay_terms(&self, file: FileId) -> Option<&FileTerms> {

@@ -223,6 +223,36 @@ impl Base {
         Ok(())
     }
 
+    /// Calls `sink` with file, chunk, field, term, frequency and field length of every live posting.
+    pub(crate) fn all_postings(
+        &self,
+        mut sink: impl FnMut(FileId, u32, Field, &[u8], u32, u32),
+    ) -> Result<(), TantivyError> {
+        let Some(searcher) = &self.searcher else { return Ok(()) };
+        for (segment, columns) in searcher.segment_readers().iter().zip(&self.columns) {
+            let alive = segment.alive_bitset();
+            for field in FIELDS {
+                let index = segment.inverted_index(self.text[field as usize])?;
+                let mut terms = index.terms().stream()?;
+                while terms.advance() {
+                    let mut postings = index
+                        .read_postings_from_terminfo(terms.value(), IndexRecordOption::WithFreqs)?;
+                    let mut doc = postings.doc();
+                    while doc != TERMINATED {
+                        if alive.is_none_or(|alive| alive.is_alive(doc)) {
+                            let key = columns.keys[doc as usize];
+                            let length = unpack(columns.lengths[doc as usize])[field as usize];
+                            let (file, chunk) = (FileId((key >> 32) as u32), key as u32);
+                            sink(file, chunk, field, terms.key(), postings.term_freq(), length);
+                        }
+                        doc = postings.advance();
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Number of chunks and summed lengths of each file that has live documents.
     pub(crate) fn totals(&self) -> FxHashMap<FileId, (u32, Lengths)> {
         let mut totals: FxHashMap<FileId, (u32, Lengths)> = FxHashMap::default();
