@@ -14,6 +14,7 @@ use crate::requests::inline_completion::InlineState;
 pub(crate) struct Document {
     pub(crate) text: Arc<str>,
     pub(crate) version: i32,
+    pub(crate) language: String,
     pub(crate) inline: InlineState,
 }
 
@@ -30,10 +31,10 @@ pub(crate) struct Documents {
 }
 
 impl Documents {
-    pub(crate) fn open(&self, uri: Uri, version: i32, text: String) -> Arc<str> {
+    pub(crate) fn open(&self, uri: Uri, version: i32, language: String, text: String) -> Arc<str> {
         let text: Arc<str> = text.into();
-        let document =
-            Document { text: Arc::clone(&text), version, inline: InlineState::default() };
+        let inline = InlineState::default();
+        let document = Document { text: Arc::clone(&text), version, language, inline };
         self.lock().insert(uri, document);
         text
     }

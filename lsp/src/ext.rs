@@ -2,13 +2,14 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use fovea_api::{Answer, DaemonStatus, Method, PlanView, SearchHit, WorkspaceStatus};
+use fovea_api::{
+    Answer, CompletionSource, DaemonStatus, Method, PlanView, SearchHit, Suggestion, Timings,
+    WorkspaceStatus,
+};
 use serde::{Deserialize, Serialize};
 use tower_lsp_server::{
     jsonrpc::{Error, Result},
-    ls_types::{
-        ExecuteCommandParams, LSPAny, Location, TextDocumentIdentifier, TextDocumentPositionParams,
-    },
+    ls_types::{ExecuteCommandParams, LSPAny, Location, Position, TextDocumentIdentifier},
 };
 
 use crate::{
@@ -23,6 +24,9 @@ pub(crate) const SEARCH: &str = "fovea/search";
 pub(crate) const ACCEPTED: &str = "fovea/accepted";
 /// Command that editors run after an inline completion was accepted; argument: the suggestion's id.
 pub(crate) const ACCEPTED_COMMAND: &str = "fovea.accepted";
+
+/// Command of a code lens, run by the client; arguments: URI, position, locations.
+pub(crate) const SHOW_REFERENCES_COMMAND: &str = "fovea.showReferences";
 
 const DEFAULT_SEARCH_LIMIT: usize = 50;
 
@@ -55,9 +59,46 @@ pub(crate) struct SearchResult {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct LocatedHit {
-    /// Where it is, in the client's own columns.
+    /// Where to go, in the client's own columns.
     place: Location,
     hit: SearchHit,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ExplainParams {
+    text_document: TextDocumentIdentifier,
+    position: Position,
+    /// Id of a suggestion that is shown; without it, the plan of a suggestion that would be asked
+    /// for now.
+    suggestion: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ExplainResult {
+    plan: PlanView,
+    /// `null` if nothing is shown there.
+    suggestion: Option<SuggestionView>,
+}
+
+/// A suggestion without its plan.
+#[derive(Debug, Serialize)]
+pub(crate) struct SuggestionView {
+    id: u64,
+    text: String,
+    source: CompletionSource,
+    notice: Option<String>,
+    logprob: Option<f32>,
+    timings: Timings,
+}
+
+impl From<Suggestion> for ExplainResult {
+    fn from(suggestion: Suggestion) -> Self {
+        let Suggestion { id, text, source, notice, logprob, plan, timings, .. } = suggestion;
+        let suggestion = Some(SuggestionView { id, text, source, notice, logprob, timings });
+        Self { plan, suggestion }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -88,15 +129,17 @@ impl FoveaServer {
         Ok(status)
     }
 
-    /// The attention plan at a cursor.
-    pub(crate) async fn explain(
-        &self,
-        params: TextDocumentPositionParams,
-    ) -> Result<Option<PlanView>> {
+    /// What a suggestion was conditioned on, or would be.
+    pub(crate) async fn explain(&self, params: ExplainParams) -> Result<Option<ExplainResult>> {
         let session = self.shared.session();
-        let Some((root, path)) = session.locate(&params.text_document.uri) else {
-            return Ok(None);
-        };
+        let uri = &params.text_document.uri;
+        let shown = params.suggestion.and_then(|id| {
+            self.shared.documents.with(uri, |document| document.inline.suggestion(id)).flatten()
+        });
+        if let Some(suggestion) = shown {
+            return Ok(Some(suggestion.into()));
+        }
+        let Some((root, path)) = session.locate(uri) else { return Ok(None) };
         let options = session.options();
         let method = Method::Context {
             at: from_proto::at(path, params.position, session.encoding),
@@ -104,7 +147,7 @@ impl FoveaServer {
             budget_tokens: options.budget_tokens,
         };
         match self.shared.ask(root, method).await? {
-            Some(Answer::Plan(plan)) => Ok(Some(plan)),
+            Some(Answer::Plan(plan)) => Ok(Some(ExplainResult { plan, suggestion: None })),
             _ => Ok(None),
         }
     }
@@ -125,7 +168,7 @@ impl FoveaServer {
                 result.query_kind = view.query_kind;
                 let hits = self.shared.convert(root, move |places| {
                     let located = view.hits.into_iter().filter_map(|hit| {
-                        Some(LocatedHit { place: places.location(&hit.location)?, hit })
+                        Some(LocatedHit { place: places.location(&hit.at)?, hit })
                     });
                     located.collect::<Vec<_>>()
                 });

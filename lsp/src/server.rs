@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use fovea_api::{Answer, ErrorCode, Event, Method, ProgressView};
+use fovea_api::{Answer, At, ErrorCode, Event, Method, ProgressView};
 use tokio::sync::broadcast;
 use tower_lsp_server::{
     Client, LanguageServer,
@@ -15,12 +15,15 @@ use tower_lsp_server::{
 
 use crate::{
     Connect, ProjectOf,
-    convert::to_proto::{self, Places},
+    convert::{
+        from_proto,
+        to_proto::{self, Places},
+    },
     documents::Documents,
     notifications,
     outbox::{CallError, Outbox},
-    requests,
-    session::Session,
+    requests::{self, completion::LastList},
+    session::{Feature, Session},
 };
 
 /// The daemon sends what it has by then.
@@ -39,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) documents: Documents,
     pub(crate) outbox: Outbox,
     pub(crate) progress: broadcast::Sender<ProgressView>,
+    pub(crate) last_list: LastList,
     session: OnceLock<Session>,
     project_of: ProjectOf,
 }
@@ -57,6 +61,7 @@ impl FoveaServer {
             documents: Documents::default(),
             outbox,
             progress,
+            last_list: LastList::default(),
             session: OnceLock::new(),
             project_of,
         };
@@ -67,6 +72,23 @@ impl FoveaServer {
 impl Shared {
     pub(crate) fn session(&self) -> &Session {
         self.session.get().expect("messages before `initialize` are refused by the transport")
+    }
+
+    /// Root and path of a document for which `feature` is on.
+    pub(crate) fn locate(&self, feature: Feature, uri: &Uri) -> Option<(PathBuf, String)> {
+        let session = self.session();
+        let language = self.documents.with(uri, |document| document.language.clone());
+        session.serves(feature, language.as_deref()).then(|| session.locate(uri)).flatten()
+    }
+
+    /// The daemon's word for a cursor.
+    pub(crate) fn cursor(
+        &self,
+        feature: Feature,
+        at: &TextDocumentPositionParams,
+    ) -> Option<(PathBuf, At)> {
+        let (root, path) = self.locate(feature, &at.text_document.uri)?;
+        Some((root, from_proto::at(path, at.position, self.session().encoding)))
     }
 
     /// Asks the daemon. `Ok(None)` means that it has nothing to say about this file, which is no
@@ -182,6 +204,107 @@ impl LanguageServer for FoveaServer {
         requests::completion::completion(&self.shared, params).await
     }
 
+    async fn completion_resolve(&self, item: CompletionItem) -> Result<CompletionItem> {
+        Ok(requests::completion::resolve(&self.shared, item))
+    }
+
+    async fn signature_help(&self, params: SignatureHelpParams) -> Result<Option<SignatureHelp>> {
+        requests::signature_help::signature_help(&self.shared, params).await
+    }
+
+    async fn goto_declaration(
+        &self,
+        params: request::GotoDeclarationParams,
+    ) -> Result<Option<request::GotoDeclarationResponse>> {
+        requests::definition::declaration(&self.shared, params).await
+    }
+
+    async fn goto_type_definition(
+        &self,
+        params: request::GotoTypeDefinitionParams,
+    ) -> Result<Option<request::GotoTypeDefinitionResponse>> {
+        requests::definition::type_definition(&self.shared, params).await
+    }
+
+    async fn document_highlight(
+        &self,
+        params: DocumentHighlightParams,
+    ) -> Result<Option<Vec<DocumentHighlight>>> {
+        requests::highlight::highlight(&self.shared, params).await
+    }
+
+    async fn prepare_call_hierarchy(
+        &self,
+        params: CallHierarchyPrepareParams,
+    ) -> Result<Option<Vec<CallHierarchyItem>>> {
+        requests::hierarchy::prepare_calls(&self.shared, params).await
+    }
+
+    async fn incoming_calls(
+        &self,
+        params: CallHierarchyIncomingCallsParams,
+    ) -> Result<Option<Vec<CallHierarchyIncomingCall>>> {
+        requests::hierarchy::incoming_calls(&self.shared, params).await
+    }
+
+    async fn outgoing_calls(
+        &self,
+        params: CallHierarchyOutgoingCallsParams,
+    ) -> Result<Option<Vec<CallHierarchyOutgoingCall>>> {
+        requests::hierarchy::outgoing_calls(&self.shared, params).await
+    }
+
+    async fn prepare_type_hierarchy(
+        &self,
+        params: TypeHierarchyPrepareParams,
+    ) -> Result<Option<Vec<TypeHierarchyItem>>> {
+        requests::hierarchy::prepare_types(&self.shared, params).await
+    }
+
+    async fn supertypes(
+        &self,
+        params: TypeHierarchySupertypesParams,
+    ) -> Result<Option<Vec<TypeHierarchyItem>>> {
+        requests::hierarchy::supertypes(&self.shared, params).await
+    }
+
+    async fn subtypes(
+        &self,
+        params: TypeHierarchySubtypesParams,
+    ) -> Result<Option<Vec<TypeHierarchyItem>>> {
+        requests::hierarchy::subtypes(&self.shared, params).await
+    }
+
+    async fn prepare_rename(
+        &self,
+        params: TextDocumentPositionParams,
+    ) -> Result<Option<PrepareRenameResponse>> {
+        requests::rename::prepare(&self.shared, params).await
+    }
+
+    async fn rename(&self, params: RenameParams) -> Result<Option<WorkspaceEdit>> {
+        requests::rename::rename(&self.shared, params).await
+    }
+
+    async fn folding_range(&self, params: FoldingRangeParams) -> Result<Option<Vec<FoldingRange>>> {
+        requests::ranges::folding(&self.shared, params).await
+    }
+
+    async fn selection_range(
+        &self,
+        params: SelectionRangeParams,
+    ) -> Result<Option<Vec<SelectionRange>>> {
+        requests::ranges::selection(&self.shared, params).await
+    }
+
+    async fn code_lens(&self, params: CodeLensParams) -> Result<Option<Vec<CodeLens>>> {
+        requests::code_lens::code_lens(&self.shared, params).await
+    }
+
+    async fn code_lens_resolve(&self, lens: CodeLens) -> Result<CodeLens> {
+        requests::code_lens::resolve(&self.shared, lens).await
+    }
+
     async fn goto_definition(
         &self,
         params: GotoDefinitionParams,
@@ -235,7 +358,8 @@ impl FoveaServer {
 /// Everything is registered here, statically: Neovim ignores a later registration of inline
 /// completion.
 fn capabilities(session: &Session) -> ServerCapabilities {
-    let features = session.options().features;
+    let on = |feature| session.serves(feature, None);
+
     let workspace = WorkspaceServerCapabilities {
         workspace_folders: Some(WorkspaceFoldersServerCapabilities {
             supported: Some(true),
@@ -253,21 +377,43 @@ fn capabilities(session: &Session) -> ServerCapabilities {
             })),
             ..TextDocumentSyncOptions::default()
         })),
-        inline_completion_provider: features
-            .inline_completion
+        inline_completion_provider: on(Feature::InlineCompletion)
             .then(|| OneOf::Right(InlineCompletionOptions::default())),
-        completion_provider: features.completion.then(|| CompletionOptions {
+        completion_provider: on(Feature::Completion).then(|| CompletionOptions {
             trigger_characters: Some(vec![".".to_owned(), ":".to_owned()]),
+            resolve_provider: Some(true),
             ..CompletionOptions::default()
         }),
-        definition_provider: features.definition.then_some(OneOf::Left(true)),
-        implementation_provider: features
-            .implementation
+        signature_help_provider: on(Feature::SignatureHelp).then(|| SignatureHelpOptions {
+            trigger_characters: Some(vec!["(".to_owned(), ",".to_owned()]),
+            ..SignatureHelpOptions::default()
+        }),
+        definition_provider: on(Feature::Definition).then_some(OneOf::Left(true)),
+        declaration_provider: on(Feature::Declaration)
+            .then_some(DeclarationCapability::Simple(true)),
+        type_definition_provider: on(Feature::TypeDefinition)
+            .then_some(TypeDefinitionProviderCapability::Simple(true)),
+        implementation_provider: on(Feature::Implementation)
             .then_some(ImplementationProviderCapability::Simple(true)),
-        references_provider: features.references.then_some(OneOf::Left(true)),
-        document_symbol_provider: features.document_symbol.then_some(OneOf::Left(true)),
-        workspace_symbol_provider: features.workspace_symbol.then_some(OneOf::Left(true)),
-        hover_provider: features.hover.then_some(HoverProviderCapability::Simple(true)),
+        references_provider: on(Feature::References).then_some(OneOf::Left(true)),
+        document_highlight_provider: on(Feature::DocumentHighlight).then_some(OneOf::Left(true)),
+        document_symbol_provider: on(Feature::DocumentSymbol).then_some(OneOf::Left(true)),
+        workspace_symbol_provider: on(Feature::WorkspaceSymbol).then_some(OneOf::Left(true)),
+        hover_provider: on(Feature::Hover).then_some(HoverProviderCapability::Simple(true)),
+        call_hierarchy_provider: on(Feature::CallHierarchy)
+            .then_some(CallHierarchyServerCapability::Simple(true)),
+        rename_provider: on(Feature::Rename).then(|| {
+            OneOf::Right(RenameOptions {
+                prepare_provider: Some(true),
+                work_done_progress_options: WorkDoneProgressOptions::default(),
+            })
+        }),
+        folding_range_provider: on(Feature::FoldingRange)
+            .then_some(FoldingRangeProviderCapability::Simple(true)),
+        selection_range_provider: on(Feature::SelectionRange)
+            .then_some(SelectionRangeProviderCapability::Simple(true)),
+        code_lens_provider: on(Feature::CodeLens)
+            .then_some(CodeLensOptions { resolve_provider: Some(true) }),
         execute_command_provider: Some(ExecuteCommandOptions {
             commands: vec![crate::ext::ACCEPTED_COMMAND.to_owned()],
             ..ExecuteCommandOptions::default()

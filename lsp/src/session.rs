@@ -21,20 +21,83 @@ pub(crate) struct Options {
     pub(crate) budget_tokens: Option<usize>,
     /// Most tokens of one suggestion; the daemon's own limit if absent.
     pub(crate) max_tokens: Option<usize>,
+    /// Suggestions of the model below this mean probability of a token are not shown unasked.
+    pub(crate) min_confidence: Option<f32>,
+    /// Languages (ids as in `didOpen`) that another server of the client knows: their documents get
+    /// ghost text and nothing else.
+    pub(crate) peer_languages: Vec<String>,
 }
 
-/// What the server offers; each can be switched off, for clients that run another server beside.
+/// What can be switched off, for clients that run another server beside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Feature {
+    InlineCompletion,
+    WorkspaceSymbol,
+    Completion,
+    Definition,
+    Declaration,
+    TypeDefinition,
+    Implementation,
+    References,
+    DocumentHighlight,
+    DocumentSymbol,
+    Hover,
+    SignatureHelp,
+    CallHierarchy,
+    TypeHierarchy,
+    Rename,
+    FoldingRange,
+    SelectionRange,
+    CodeLens,
+}
+
+/// Switches, in the client's words; absent means the default.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Features {
-    pub(crate) inline_completion: bool,
-    pub(crate) workspace_symbol: bool,
-    pub(crate) completion: bool,
-    pub(crate) definition: bool,
-    pub(crate) implementation: bool,
-    pub(crate) references: bool,
-    pub(crate) document_symbol: bool,
-    pub(crate) hover: bool,
+    inline_completion: bool,
+    workspace_symbol: bool,
+    completion: bool,
+    definition: bool,
+    declaration: bool,
+    type_definition: bool,
+    implementation: bool,
+    references: bool,
+    document_highlight: bool,
+    document_symbol: bool,
+    hover: bool,
+    signature_help: bool,
+    call_hierarchy: bool,
+    type_hierarchy: bool,
+    rename: bool,
+    folding_range: bool,
+    selection_range: bool,
+    code_lens: bool,
+}
+
+impl Features {
+    pub(crate) fn has(&self, feature: Feature) -> bool {
+        match feature {
+            Feature::InlineCompletion => self.inline_completion,
+            Feature::WorkspaceSymbol => self.workspace_symbol,
+            Feature::Completion => self.completion,
+            Feature::Definition => self.definition,
+            Feature::Declaration => self.declaration,
+            Feature::TypeDefinition => self.type_definition,
+            Feature::Implementation => self.implementation,
+            Feature::References => self.references,
+            Feature::DocumentHighlight => self.document_highlight,
+            Feature::DocumentSymbol => self.document_symbol,
+            Feature::Hover => self.hover,
+            Feature::SignatureHelp => self.signature_help,
+            Feature::CallHierarchy => self.call_hierarchy,
+            Feature::TypeHierarchy => self.type_hierarchy,
+            Feature::Rename => self.rename,
+            Feature::FoldingRange => self.folding_range,
+            Feature::SelectionRange => self.selection_range,
+            Feature::CodeLens => self.code_lens,
+        }
+    }
 }
 
 impl Default for Features {
@@ -44,10 +107,21 @@ impl Default for Features {
             workspace_symbol: true,
             completion: true,
             definition: true,
+            declaration: true,
+            type_definition: true,
             implementation: true,
             references: true,
+            document_highlight: true,
             document_symbol: true,
             hover: true,
+            signature_help: true,
+            call_hierarchy: true,
+            type_hierarchy: true,
+            rename: true,
+            folding_range: true,
+            selection_range: true,
+            // A line of its own above every function is not for everybody.
+            code_lens: false,
         }
     }
 }
@@ -64,6 +138,8 @@ pub(crate) struct Session {
     pub(crate) watches_files: bool,
     /// The client renders Markdown in hovers.
     pub(crate) markdown_hover: bool,
+    /// The client lets the server offer type hierarchies later than at `initialize`.
+    pub(crate) registers_type_hierarchy: bool,
     options: RwLock<Options>,
     roots: RwLock<Vec<PathBuf>>,
     project_of: ProjectOf,
@@ -107,9 +183,24 @@ impl Session {
                 .and_then(|t| t.hover.as_ref())
                 .and_then(|hover| hover.content_format.as_deref())
                 .is_some_and(|formats| formats.contains(&MarkupKind::Markdown)),
+            registers_type_hierarchy: capabilities
+                .text_document
+                .as_ref()
+                .and_then(|t| t.type_hierarchy.as_ref())
+                .and_then(|hierarchy| hierarchy.dynamic_registration)
+                .unwrap_or(false),
             roots: RwLock::new(workspace_roots(params)),
             project_of,
         }
+    }
+
+    /// True if `feature` is on for documents of `language`.
+    pub(crate) fn serves(&self, feature: Feature, language: Option<&str>) -> bool {
+        let options = self.options.read().unwrap_or_else(PoisonError::into_inner);
+        let has_peer =
+            language.is_some_and(|language| options.peer_languages.iter().any(|l| l == language));
+        let is_ours = matches!(feature, Feature::InlineCompletion | Feature::WorkspaceSymbol);
+        options.features.has(feature) && (is_ours || !has_peer)
     }
 
     pub(crate) fn options(&self) -> Options {

@@ -46,6 +46,17 @@ impl LspSession {
     /// # Panics
     /// If the server is gone or answers with an error.
     pub fn request(&mut self, method: &str, params: &Value) -> Value {
+        self.try_request(method, params).unwrap_or_else(|err| panic!("{method} failed: {err}"))
+    }
+
+    /// As [`LspSession::request`], but an error is returned.
+    ///
+    /// # Errors
+    /// The error object the server answered with.
+    ///
+    /// # Panics
+    /// If the server is gone.
+    pub fn try_request(&mut self, method: &str, params: &Value) -> Result<Value, Value> {
         let id = self.next_id;
         self.next_id += 1;
         self.send(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }));
@@ -57,8 +68,10 @@ impl LspSession {
                     self.send(&reply);
                 }
             } else if message["id"] == id {
-                assert!(message.get("error").is_none(), "{method} failed: {}", message["error"]);
-                return message["result"].take();
+                return match message.get_mut("error") {
+                    Some(error) => Err(error.take()),
+                    None => Ok(message["result"].take()),
+                };
             }
         }
     }

@@ -63,12 +63,22 @@ pub enum Answer {
     Dump { text: String, next: Option<String> },
     /// Search, Grep.
     Search(SearchView),
-    /// Definition, Implementations: best first; several are an ambiguity.
+    /// Definition, Declaration, TypeDefinition, Implementations: best first; several are an ambiguity.
     Definitions { symbols: Vec<SymbolView>, external: Option<String> },
     /// References.
     References { of: Option<SymbolView>, references: Vec<ReferenceView> },
     /// Callers, Callees.
     Edges { of: Option<SymbolView>, edges: Vec<GraphEdgeView> },
+    /// Hierarchy; `None` where no symbol is.
+    Hierarchy(Option<HierarchyView>),
+    /// Signature; `None` where no known function is called.
+    Signature(Option<SignatureView>),
+    /// Rename; `None` where no symbol is.
+    Rename(Option<RenameView>),
+    /// Folds.
+    Folds(Vec<FoldView>),
+    /// Around: for each cursor its ranges.
+    Around(Vec<Vec<Location>>),
     /// Symbols, DocumentSymbols.
     Symbols(Vec<SymbolView>),
     /// Outline.
@@ -135,6 +145,47 @@ pub struct GraphEdgeView {
     pub at: Option<Location>,
 }
 
+/// Relatives of a type or method.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HierarchyView {
+    pub of: SymbolView,
+    /// Bases, traits, overridden definitions; nearest first.
+    pub supers: Vec<SymbolView>,
+    /// Subclasses, implementors, overriding definitions.
+    pub subs: Vec<SymbolView>,
+}
+
+/// A call that is being written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SignatureView {
+    pub symbol: SymbolView,
+    /// Each as the signature writes it; without the receiver.
+    pub parameters: Vec<String>,
+    /// Index of the argument at the cursor; may be past the last parameter.
+    pub active: u32,
+}
+
+/// What a rename would do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RenameView {
+    /// The name at the cursor.
+    pub at: Location,
+    pub of: SymbolView,
+    /// Every place to change, by path and position.
+    pub edits: Vec<Location>,
+    /// Why nothing may be changed, in one sentence.
+    pub refused: Option<String>,
+}
+
+/// Lines that can be folded, zero-based, both included.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FoldView {
+    pub start_line: u32,
+    pub end_line: u32,
+    /// `code`, `comment`, `imports`.
+    pub kind: String,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchView {
     /// What the query was taken for: `symbol`, `path`, `prose`, `error-message`, `code`.
@@ -145,7 +196,10 @@ pub struct SearchView {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchHit {
+    /// The text that was found.
     pub location: Location,
+    /// Where to go: the name of `symbol`, else the start of `location`.
+    pub at: Location,
     pub symbol: Option<String>,
     pub symbol_kind: Option<String>,
     pub score: f32,
@@ -221,6 +275,17 @@ pub struct CompletionItem {
     pub path: Option<String>,
     /// What to replace, in the buffer of the request.
     pub replace: Location,
+    /// What has to be inserted elsewhere in the buffer, for a name that is not imported yet.
+    pub import: Option<ImportEdit>,
+}
+
+/// A line that imports a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ImportEdit {
+    /// Inserted at the start of this zero-based line.
+    pub line: u32,
+    /// With its line ending.
+    pub text: String,
 }
 
 /// Where a suggestion came from.
@@ -370,6 +435,17 @@ pub enum ErrorCode {
 }
 
 impl Location {
+    /// The empty range at its start.
+    #[must_use]
+    pub fn start(&self) -> Self {
+        Self {
+            end_line: self.start_line,
+            end_column: self.start_column,
+            end_byte: self.start_byte,
+            ..self.clone()
+        }
+    }
+
     /// The empty range at the start of `path`.
     #[must_use]
     pub fn at_start_of(path: &str) -> Self {

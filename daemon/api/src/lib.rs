@@ -11,10 +11,11 @@ mod request;
 pub mod wire;
 
 pub use answer::{
-    Answer, ApiError, CompletionItem, CompletionSource, DaemonStatus, ErrorCode, Event, Freshness,
-    GraphEdgeView, Health, Location, ModelState, OutlineText, PathOutcome, PlanView, ProgressView,
-    ReferenceView, Response, RingCost, SearchHit, SearchView, SegmentView, SkippedFile, Suggestion,
-    SymbolView, Timings, WorkspaceStatus,
+    Answer, ApiError, CompletionItem, CompletionSource, DaemonStatus, ErrorCode, Event, FoldView,
+    Freshness, GraphEdgeView, Health, HierarchyView, ImportEdit, Location, ModelState, OutlineText,
+    PathOutcome, PlanView, ProgressView, ReferenceView, RenameView, Response, RingCost, SearchHit,
+    SearchView, SegmentView, SignatureView, SkippedFile, Suggestion, SymbolView, Timings,
+    WorkspaceStatus,
 };
 pub use request::{At, Encoding, Frame, Method, Preset, Request};
 

@@ -110,6 +110,35 @@ pub enum Method {
     Implementations {
         at: At,
     },
+    /// Where the type of what is at the cursor is defined.
+    TypeDefinition {
+        at: At,
+    },
+    /// Where a method is declared first: in a base or trait.
+    Declaration {
+        at: At,
+    },
+    /// Bases and derived definitions of a type or method.
+    Hierarchy {
+        at: At,
+    },
+    /// The signature of the call whose arguments are being written.
+    Signature {
+        at: At,
+    },
+    /// What a rename would change, or why it will not; without a name, whether it can be renamed.
+    Rename {
+        at: At,
+        new_name: Option<String>,
+    },
+    /// Lines that can be folded.
+    Folds {
+        path: String,
+    },
+    /// Ranges of the syntax tree around each cursor, innermost first.
+    Around {
+        cursors: Vec<At>,
+    },
     Callers {
         at: At,
     },
@@ -140,6 +169,8 @@ pub enum Method {
     Offers {
         at: At,
         limit: usize,
+        /// Offer names that would have to be imported, too.
+        with_imports: bool,
     },
     /// What the editor shows as ghost text. A newer `Complete` for the same path on the same
     /// connection supersedes an older one.

@@ -60,6 +60,13 @@ impl Documents {
         !paths.is_empty()
     }
 
+    /// The text one client sees: its own if it has the document open, else the newest.
+    pub(super) fn text_of(&self, session: u64, path: &str) -> Option<Arc<str>> {
+        let texts = self.open.get(path)?;
+        let own = texts.iter().find(|(id, _)| *id == session);
+        own.or(texts.last()).map(|(_, text)| Arc::clone(text))
+    }
+
     pub(super) fn text(&self, path: &str) -> Option<Arc<str>> {
         self.open.get(path)?.last().map(|(_, text)| Arc::clone(text))
     }
@@ -121,6 +128,8 @@ mod tests {
         documents.edit(1, "a.rs", "one".into());
         documents.edit(2, "a.rs", "two".into());
         assert_eq!(documents.text("a.rs").as_deref(), Some("two"));
+        assert_eq!(documents.text_of(1, "a.rs").as_deref(), Some("one"));
+        assert_eq!(documents.text_of(3, "a.rs").as_deref(), Some("two"));
         assert!(documents.end_session(2));
         assert_eq!(documents.text("a.rs").as_deref(), Some("one"));
         documents.close(1, "a.rs");

@@ -167,10 +167,10 @@ impl Workspace {
         }
     }
 
-    /// The text of an open document, as its editor has it.
+    /// The text of an open document as the client `session` has it, or else another client.
     #[must_use]
-    pub fn document(&self, path: &str) -> Option<Arc<str>> {
-        self.shared.lock().documents.text(path)
+    pub fn document(&self, session: u64, path: &str) -> Option<Arc<str>> {
+        self.shared.lock().documents.text_of(session, path)
     }
 
     /// Recently edited documents, newest first.

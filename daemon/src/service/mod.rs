@@ -3,6 +3,8 @@
 //! Each request runs under `catch_unwind`: a bug in one is answered as an error and the next works.
 
 mod complete;
+mod editor;
+mod imports;
 mod plan;
 mod pool;
 mod query;
@@ -235,6 +237,15 @@ impl Service {
                 query(Some(&at.path))?.references(&at, include_definition)
             }
             Method::Implementations { at } => query(Some(&at.path))?.implementations(&at),
+            Method::TypeDefinition { at } => query(Some(&at.path))?.type_definition(&at),
+            Method::Declaration { at } => query(Some(&at.path))?.declaration(&at),
+            Method::Hierarchy { at } => query(Some(&at.path))?.hierarchy(&at),
+            Method::Signature { at } => query(Some(&at.path))?.signature(&at),
+            Method::Rename { at, new_name } => {
+                query(Some(&at.path))?.rename(&at, new_name.as_deref())
+            }
+            Method::Folds { path } => query(None)?.folds(&path),
+            Method::Around { cursors } => query(None)?.around(&cursors),
             Method::Callers { at } => query(Some(&at.path))?.callers(&at),
             Method::Callees { at } => query(Some(&at.path))?.callees(&at),
             Method::Symbols { query: text, limit } => {
@@ -253,7 +264,9 @@ impl Service {
                 query(Some(&at.path))?.context(&at, options, counter)
             }
             // The text before the cursor comes with the question; the index need not have it yet.
-            Method::Offers { at, limit } => query(None)?.offers(&at, limit),
+            Method::Offers { at, limit, with_imports } => {
+                query(None)?.offers(&at, limit, with_imports)
+            }
             Method::Complete {
                 at,
                 preset,

@@ -1,6 +1,7 @@
 //! Questions about one workspace, answered from its newest snapshot.
 
 use std::{
+    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -11,8 +12,8 @@ use fovea_api::{
 use fovea_context::{Estimate, OutlineFocus, outline};
 use fovea_indexer::{
     Cancel, FileId, Snapshot, SymbolId,
-    facts::SymbolFacts,
-    graph::{Candidate, Certainty, Edge, FilePosition},
+    facts::{Role, SymbolFacts},
+    graph::{Candidate, Certainty, Edge, FilePosition, FileRange, Reference},
     grep::GrepQuery,
     rank::{QueryError, SearchQuery},
     text::{ByteRange, LineCol, LineIndex},
@@ -36,6 +37,8 @@ pub(super) struct Query<'a> {
     pub(super) workspace: &'a Workspace,
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) cancel: Cancel,
+    /// The client that asks: its own open documents count before those of others.
+    session: u64,
 }
 
 /// A cursor in a text that was checked against it.
@@ -73,10 +76,10 @@ impl<'a> Query<'a> {
             workspace.wait_for_edit(path, &cancel, deadline.min(Instant::now() + EDIT));
             snapshot = workspace.snapshot(&cancel, deadline).unwrap_or(snapshot);
         }
-        Ok(Self { workspace, snapshot, cancel })
+        Ok(Self { workspace, snapshot, cancel, session: running.session().id() })
     }
 
-    fn views(&self) -> Views<'_> {
+    pub(super) fn views(&self) -> Views<'_> {
         Views::new(&self.snapshot)
     }
 
@@ -93,11 +96,12 @@ impl<'a> Query<'a> {
         ApiError { code, message: format!("`{path}` is not indexed: {reason}") }
     }
 
-    /// The text a cursor is in, as the user sees it: the open document, else the saved text.
+    /// The text a cursor is in, as the user sees it: the document as this client has it open, as
+    /// another has, or else the saved text.
     pub(super) fn place(&self, at: &At) -> Result<Place> {
         check_path(&at.path)?;
         let file = self.snapshot.file(&at.path);
-        let text = match self.workspace.document(&at.path) {
+        let text = match self.workspace.document(self.session, &at.path) {
             Some(text) => text,
             None => match file.and_then(|file| self.snapshot.text(file)) {
                 Some(text) => text,
@@ -139,6 +143,7 @@ impl<'a> Query<'a> {
         let hits = results.hits.into_iter().map(|hit| {
             let file = hit.chunk.file;
             let symbol = hit.symbol.and_then(|id| views.symbol(id, Certainty::Exact));
+            let location = views.location(file, hit.range);
             let parts = [
                 ("lexical", hit.parts.lexical),
                 ("vector", hit.parts.vector),
@@ -148,7 +153,8 @@ impl<'a> Query<'a> {
                 ("structure", hit.parts.structure),
             ];
             SearchHit {
-                location: views.location(file, hit.range),
+                at: symbol.as_ref().map_or_else(|| location.start(), |s| s.location.clone()),
+                location,
                 symbol: symbol.as_ref().map(|symbol| symbol.name.clone()),
                 symbol_kind: symbol.map(|symbol| symbol.kind),
                 score: hit.score,
@@ -185,6 +191,7 @@ impl<'a> Query<'a> {
         let views = self.views();
         let hits = results.lines.into_iter().map(|line| SearchHit {
             location: views.location(line.file, line.range),
+            at: views.location(line.file, line.matches.first().copied().unwrap_or(line.range)),
             symbol: None,
             symbol_kind: None,
             score: 1.0,
@@ -206,13 +213,13 @@ impl<'a> Query<'a> {
         Ok(Answer::Definitions { symbols, external: resolution.external })
     }
 
-    fn symbols(&self, candidates: &[Candidate]) -> Vec<fovea_api::SymbolView> {
+    pub(super) fn symbols(&self, candidates: &[Candidate]) -> Vec<fovea_api::SymbolView> {
         let views = self.views();
         candidates.iter().filter_map(|c| views.symbol(c.symbol, c.certainty)).collect()
     }
 
     /// The symbol meant at a cursor: what its occurrence resolves to, or the definition itself.
-    fn symbol_at(&self, at: &At) -> Result<Option<Candidate>> {
+    pub(super) fn symbol_at(&self, at: &At) -> Result<Option<Candidate>> {
         let position = self.position(at)?;
         Ok(self.snapshot.graph().resolve(position).candidates.first().copied())
     }
@@ -223,11 +230,24 @@ impl<'a> Query<'a> {
         };
         let views = self.views();
         let references = self.snapshot.graph().references(of.symbol, &self.cancel);
-        let references = references
+        let mut references: Vec<_> = references
             .iter()
-            .filter(|r| include_definition || r.role != fovea_indexer::facts::Role::Definition)
+            .filter(|r| include_definition || r.role != Role::Definition)
             .map(|reference| views.reference(reference))
             .collect();
+        let definition = self.snapshot.graph().symbol(of.symbol).map(|symbol| Reference {
+            at: FileRange { file: of.symbol.file, range: symbol.name_range },
+            role: Role::Definition,
+            certainty: Certainty::Exact,
+            enclosing: None,
+        });
+        // Not every language's graph counts the definition's own name as an occurrence.
+        if include_definition && let Some(definition) = definition {
+            let definition = views.reference(&definition);
+            if references.iter().all(|other| other.location != definition.location) {
+                references.insert(0, definition);
+            }
+        }
         Ok(Answer::References { of: views.symbol(of.symbol, of.certainty), references })
     }
 
@@ -264,8 +284,14 @@ impl<'a> Query<'a> {
 
     pub(super) fn workspace_symbols(&self, query: &str, limit: usize) -> Answer {
         let views = self.views();
-        let found = self.snapshot.symbols_matching(query, limit);
-        let symbols = found.iter().filter_map(|(id, _)| views.symbol(*id, Certainty::Exact));
+        // Local names fit as well and are not asked for: ask for more, so that enough are left.
+        let found = self.snapshot.symbols_matching(query, limit.saturating_mul(4));
+        let is_listed = |id: &SymbolId| {
+            let symbol = self.snapshot.graph().symbol(*id);
+            symbol.is_some_and(|symbol| !symbol.is_local() && !symbol.name.is_empty())
+        };
+        let found = found.iter().filter(|(id, _)| is_listed(id)).take(limit);
+        let symbols = found.filter_map(|(id, _)| views.symbol(*id, Certainty::Exact));
         Answer::Symbols(symbols.collect())
     }
 
@@ -294,10 +320,11 @@ impl<'a> Query<'a> {
         }))
     }
 
-    pub(super) fn offers(&self, at: &At, limit: usize) -> Result<Answer> {
+    pub(super) fn offers(&self, at: &At, limit: usize, with_imports: bool) -> Result<Answer> {
         let place = self.place(at)?;
         let Some(file) = place.file else { return Ok(Answer::Offers(Vec::new())) };
         let offers = self.snapshot.graph().offers(file, place.offset, &place.text);
+        let is_member = offers.is_member;
         let views = self.views();
         let lines = LineIndex::new(&place.text);
         let partial = ByteRange::new(offers.partial.start, offers.partial.end.max(place.offset));
@@ -309,6 +336,7 @@ impl<'a> Query<'a> {
             .filter(|offer| offer.name.to_lowercase().starts_with(&typed))
             .collect();
         items.sort_by(|a, b| (a.distance, &a.name).cmp(&(b.distance, &b.name)));
+        let known: HashSet<String> = items.iter().map(|offer| offer.name.clone()).collect();
         let items = items.into_iter().take(limit).map(|offer| {
             let symbol = offer.symbol.and_then(|id| views.symbol(id, offer.certainty));
             CompletionItem {
@@ -319,9 +347,15 @@ impl<'a> Query<'a> {
                 certainty: certainty_name(offer.certainty).to_owned(),
                 path: symbol.map(|s| s.location.path),
                 replace: replace.clone(),
+                import: None,
             }
         });
-        Ok(Answer::Offers(items.collect()))
+        let mut items: Vec<CompletionItem> = items.collect();
+        if with_imports && !is_member {
+            let room = limit.saturating_sub(items.len());
+            items.extend(self.importable(file, &place, &typed, &known, &replace, room));
+        }
+        Ok(Answer::Offers(items))
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod markdown;
 mod python;
+pub mod ranges;
 mod rust;
 mod tags;
 

@@ -49,6 +49,10 @@ impl<'a> Places<'a> {
         }
     }
 
+    pub(crate) fn uri(&self, path: &str) -> Option<Uri> {
+        uri(&self.root, path)
+    }
+
     fn position(&mut self, path: &str, line: u32, utf16_column: u32) -> Position {
         if self.encoding == Encoding::Utf16 || utf16_column == 0 {
             return Position::new(line, utf16_column);
@@ -136,11 +140,7 @@ pub(crate) fn document_symbols(
         while open.last().is_some_and(|(depth, _)| *depth >= symbol.depth) {
             close(&mut open, &mut roots);
         }
-        let selection_range = places.range(&symbol.location);
-        let mut range = places.range(&symbol.enclosing);
-        // Clients drop the whole answer if a name lies outside its item.
-        range.start = range.start.min(selection_range.start);
-        range.end = range.end.max(selection_range.end);
+        let (range, selection_range) = item_ranges(places, symbol);
         #[expect(deprecated, reason = "the type has the field and no constructor")]
         let node = lsp::DocumentSymbol {
             name: name(symbol),
@@ -160,6 +160,16 @@ pub(crate) fn document_symbols(
     roots
 }
 
+/// The range of the whole item and that of its name.
+pub(crate) fn item_ranges(places: &mut Places<'_>, symbol: &SymbolView) -> (Range, Range) {
+    let name = places.range(&symbol.location);
+    let mut item = places.range(&symbol.enclosing);
+    // Clients drop the whole answer if a name lies outside its item.
+    item.start = item.start.min(name.start);
+    item.end = item.end.max(name.end);
+    (item, name)
+}
+
 /// The flat form, for clients without trees and for `workspace/symbol`.
 pub(crate) fn symbol_information(
     places: &mut Places<'_>,
@@ -177,6 +187,6 @@ pub(crate) fn symbol_information(
 }
 
 /// An empty name is not valid in the protocol.
-fn name(symbol: &SymbolView) -> String {
+pub(crate) fn name(symbol: &SymbolView) -> String {
     if symbol.name.trim().is_empty() { "<unnamed>".to_owned() } else { symbol.name.clone() }
 }

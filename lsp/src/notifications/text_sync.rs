@@ -12,7 +12,12 @@ use crate::server::Shared;
 
 pub(crate) fn did_open(shared: &Shared, params: DidOpenTextDocumentParams) {
     let document = params.text_document;
-    let text = shared.documents.open(document.uri.clone(), document.version, document.text);
+    let text = shared.documents.open(
+        document.uri.clone(),
+        document.version,
+        document.language_id,
+        document.text,
+    );
     forward(shared, &document.uri, document.version, text);
 }
 

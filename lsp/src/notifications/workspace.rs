@@ -13,27 +13,40 @@ use super::progress;
 use crate::{
     convert::from_proto,
     server::{FoveaServer, Shared},
+    session::Feature,
 };
 
 pub(crate) async fn initialized(server: &FoveaServer) {
     for root in server.shared.session().roots() {
         open(server, root);
     }
-    if server.shared.session().watches_files {
+    let session = server.shared.session();
+    let mut registrations = Vec::new();
+    // `initialize` cannot say it in the types at hand.
+    if session.registers_type_hierarchy && session.serves(Feature::TypeHierarchy, None) {
+        registrations.push(Registration {
+            id: "fovea-type-hierarchy".to_owned(),
+            method: "textDocument/prepareTypeHierarchy".to_owned(),
+            register_options: Some(serde_json::json!({ "documentSelector": null })),
+        });
+    }
+    if session.watches_files {
         let options = DidChangeWatchedFilesRegistrationOptions {
             watchers: vec![FileSystemWatcher {
                 glob_pattern: GlobPattern::String("**/*".to_owned()),
                 kind: None,
             }],
         };
-        let registration = Registration {
+        registrations.push(Registration {
             id: "fovea-files".to_owned(),
             method: "workspace/didChangeWatchedFiles".to_owned(),
             register_options: serde_json::to_value(options).ok(),
-        };
-        if let Err(err) = server.client.register_capability(vec![registration]).await {
-            tracing::info!(%err, "the client does not report changed files");
-        }
+        });
+    }
+    if !registrations.is_empty()
+        && let Err(err) = server.client.register_capability(registrations).await
+    {
+        tracing::info!(%err, "the client refused a registration");
     }
 }
 
@@ -66,8 +79,8 @@ pub(crate) fn did_change_watched_files(shared: &Shared, params: DidChangeWatched
     }
 }
 
-/// Takes the `fovea` section, or the settings themselves if there is none. Features are fixed at
-/// `initialize`; the rest holds from the next request on.
+/// Takes the `fovea` section, or the settings themselves if there is none; they hold from the next
+/// request on. A feature that was off at `initialize` was not offered and stays off.
 pub(crate) fn did_change_configuration(shared: &Shared, params: DidChangeConfigurationParams) {
     let mut settings = params.settings;
     if let Some(section) = settings.get_mut("fovea") {

@@ -1,4 +1,4 @@
-//! `textDocument/definition` and `textDocument/implementation`.
+//! `textDocument/definition`, `declaration`, `typeDefinition` and `implementation`.
 
 use std::sync::Arc;
 
@@ -8,31 +8,45 @@ use tower_lsp_server::{
     ls_types::{GotoDefinitionParams, GotoDefinitionResponse},
 };
 
-use crate::{convert::from_proto, server::Shared};
+use crate::{server::Shared, session::Feature};
 
 pub(crate) async fn definition(
     shared: &Arc<Shared>,
     params: GotoDefinitionParams,
 ) -> Result<Option<GotoDefinitionResponse>> {
-    locations(shared, params, |at| Method::Definition { at }).await
+    locations(shared, params, Feature::Definition, |at| Method::Definition { at }).await
+}
+
+pub(crate) async fn declaration(
+    shared: &Arc<Shared>,
+    params: GotoDefinitionParams,
+) -> Result<Option<GotoDefinitionResponse>> {
+    locations(shared, params, Feature::Declaration, |at| Method::Declaration { at }).await
+}
+
+pub(crate) async fn type_definition(
+    shared: &Arc<Shared>,
+    params: GotoDefinitionParams,
+) -> Result<Option<GotoDefinitionResponse>> {
+    locations(shared, params, Feature::TypeDefinition, |at| Method::TypeDefinition { at }).await
 }
 
 pub(crate) async fn implementation(
     shared: &Arc<Shared>,
     params: GotoDefinitionParams,
 ) -> Result<Option<GotoDefinitionResponse>> {
-    locations(shared, params, |at| Method::Implementations { at }).await
+    locations(shared, params, Feature::Implementation, |at| Method::Implementations { at }).await
 }
 
 async fn locations(
     shared: &Arc<Shared>,
     params: GotoDefinitionParams,
+    feature: Feature,
     method: impl FnOnce(At) -> Method,
 ) -> Result<Option<GotoDefinitionResponse>> {
-    let cursor = params.text_document_position_params;
-    let session = shared.session();
-    let Some((root, path)) = session.locate(&cursor.text_document.uri) else { return Ok(None) };
-    let at = from_proto::at(path, cursor.position, session.encoding);
+    let Some((root, at)) = shared.cursor(feature, &params.text_document_position_params) else {
+        return Ok(None);
+    };
     let Some(Answer::Definitions { symbols, .. }) = shared.ask(root.clone(), method(at)).await?
     else {
         return Ok(None);

@@ -8,13 +8,12 @@ use tower_lsp_server::{
     ls_types::{Hover, HoverContents, HoverParams, MarkupContent, MarkupKind},
 };
 
-use crate::{convert::from_proto, server::Shared};
+use crate::{server::Shared, session::Feature};
 
 pub(crate) async fn hover(shared: &Arc<Shared>, params: HoverParams) -> Result<Option<Hover>> {
     let cursor = params.text_document_position_params;
     let session = shared.session();
-    let Some((root, path)) = session.locate(&cursor.text_document.uri) else { return Ok(None) };
-    let at = from_proto::at(path, cursor.position, session.encoding);
+    let Some((root, at)) = shared.cursor(Feature::Hover, &cursor) else { return Ok(None) };
     let Some(Answer::Definitions { symbols, external }) =
         shared.ask(root, Method::Definition { at }).await?
     else {

@@ -25,6 +25,7 @@ use crate::{
     documents::{self, Document},
     ext,
     server::Shared,
+    session::Feature,
 };
 
 /// A suggestion the user did not ask for is of no use after this.
@@ -36,6 +37,9 @@ const INVOKED_DEADLINE_MS: u64 = 10_000;
 /// request, so it first waits a part of the usual gap.
 const FLOW_GAP: Duration = Duration::from_millis(160);
 const MAX_DEBOUNCE: Duration = Duration::from_millis(40);
+
+/// Mean probability of a token below which a suggestion is shown on demand only.
+const MIN_CONFIDENCE: f32 = 0.0;
 
 /// What a document remembers of its inline completions.
 #[derive(Default)]
@@ -77,7 +81,13 @@ impl InlineState {
             .map_or(Duration::ZERO, |gap| (gap / 3).min(MAX_DEBOUNCE))
     }
 
-    fn remaining(&self, text: &str, offset: usize) -> Option<(u64, String)> {
+    /// The last suggestion, if it is the one with this id.
+    pub(crate) fn suggestion(&self, id: u64) -> Option<Suggestion> {
+        let shown = self.shown.as_ref()?;
+        (shown.suggestion.id == id).then(|| shown.suggestion.clone())
+    }
+
+    pub(crate) fn remaining(&self, text: &str, offset: usize) -> Option<(u64, String)> {
         self.shown.as_ref()?.remaining(text, offset)
     }
 }
@@ -123,7 +133,9 @@ pub(crate) async fn inline_completion(
     let uri = cursor.text_document.uri;
     let session = shared.session();
     let invoked = params.context.trigger_kind == InlineCompletionTriggerKind::INVOKED;
-    let Some((root, path)) = session.locate(&uri) else { return Ok(None) };
+    let Some((root, path)) = shared.locate(Feature::InlineCompletion, &uri) else {
+        return Ok(None);
+    };
 
     let start = shared.documents.with(&uri, |document| {
         let offset = documents::offset(&document.text, cursor.position, session.encoding);
@@ -166,7 +178,8 @@ pub(crate) async fn inline_completion(
     let Some(Answer::Suggestion(Some(suggestion))) = answer else {
         return Ok(Some(list(Vec::new())));
     };
-    if suggestion.text.is_empty() {
+    if suggestion.text.is_empty() || (!invoked && is_doubtful(&suggestion, options.min_confidence))
+    {
         return Ok(Some(list(Vec::new())));
     }
 
@@ -188,6 +201,12 @@ pub(crate) async fn inline_completion(
     });
     let item = item(suggestion.id, suggestion.text, single_line(range.await?, cursor.position));
     Ok(Some(list(vec![item])))
+}
+
+/// True if the model is less sure of its own words than the user wants to see unasked.
+fn is_doubtful(suggestion: &Suggestion, min_confidence: Option<f32>) -> bool {
+    let wanted = min_confidence.unwrap_or(MIN_CONFIDENCE);
+    suggestion.logprob.is_some_and(|logprob| logprob.exp() < wanted)
 }
 
 fn start(document: &mut Document, cursor: Position, offset: usize, invoked: bool) -> Start {

@@ -8,19 +8,16 @@ use tower_lsp_server::{
     ls_types::{Location, ReferenceParams},
 };
 
-use crate::{convert::from_proto, server::Shared};
+use crate::{server::Shared, session::Feature};
 
 pub(crate) async fn references(
     shared: &Arc<Shared>,
     params: ReferenceParams,
 ) -> Result<Option<Vec<Location>>> {
     let cursor = params.text_document_position;
-    let session = shared.session();
-    let Some((root, path)) = session.locate(&cursor.text_document.uri) else { return Ok(None) };
-    let method = Method::References {
-        at: from_proto::at(path, cursor.position, session.encoding),
-        include_definition: params.context.include_declaration,
-    };
+    let Some((root, at)) = shared.cursor(Feature::References, &cursor) else { return Ok(None) };
+    let include_definition = params.context.include_declaration;
+    let method = Method::References { at, include_definition };
     let Some(Answer::References { references, .. }) = shared.ask(root.clone(), method).await?
     else {
         return Ok(None);

@@ -11,7 +11,7 @@ use tower_lsp_server::{
     },
 };
 
-use crate::{convert::to_proto, server::Shared};
+use crate::{convert::to_proto, server::Shared, session::Feature};
 
 /// Symbols asked for per root.
 const MAX_WORKSPACE_SYMBOLS: usize = 128;
@@ -21,7 +21,8 @@ pub(crate) async fn document(
     params: DocumentSymbolParams,
 ) -> Result<Option<DocumentSymbolResponse>> {
     let session = shared.session();
-    let Some((root, path)) = session.locate(&params.text_document.uri) else { return Ok(None) };
+    let uri = &params.text_document.uri;
+    let Some((root, path)) = shared.locate(Feature::DocumentSymbol, uri) else { return Ok(None) };
     let Some(Answer::Symbols(symbols)) =
         shared.ask(root.clone(), Method::DocumentSymbols { path }).await?
     else {
@@ -47,6 +48,9 @@ pub(crate) async fn workspace(
     shared: &Arc<Shared>,
     params: WorkspaceSymbolParams,
 ) -> Result<Option<WorkspaceSymbolResponse>> {
+    if !shared.session().serves(Feature::WorkspaceSymbol, None) {
+        return Ok(None);
+    }
     let mut found = Vec::new();
     for root in shared.session().roots() {
         let method = Method::Symbols { query: params.query.clone(), limit: MAX_WORKSPACE_SYMBOLS };

@@ -10,10 +10,16 @@ M.defaults = {
   root_markers = { '.git', 'Cargo.toml', 'pyproject.toml', '.foveaignore' },
   --- Ask for ghost text while typing. `false`: only `:Fovea suggest` asks.
   auto_suggest = true,
-  --- Pause after a keystroke before asking, in milliseconds (Neovim before 0.12; later ones have their own).
-  debounce_ms = 75,
+  --- Pause after a keystroke before asking, in milliseconds. The server adds its own while keys come fast.
+  debounce_ms = 10,
   --- Highlight group of ghost text.
   highlight = 'Comment',
+  --- Neovim 0.12's own ghost text instead of this plugin's: slower, and without words and lines.
+  native = false,
+  --- Where another language server knows the language, keep to ghost text and search.
+  yield_to_peers = true,
+  --- Passed to the server: features, preset, budgetTokens, maxTokens (docs/lsp-extensions.md).
+  server = vim.empty_dict(),
 }
 
 M.values = vim.deepcopy(M.defaults)

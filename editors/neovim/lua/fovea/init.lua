@@ -31,6 +31,11 @@ function M.suggest()
   ghost_text.request('invoked')
 end
 
+--- True while a suggestion is shown.
+function M.visible()
+  return ghost_text.visible()
+end
+
 --- Hides the suggestion.
 function M.dismiss()
   ghost_text.hide()
