@@ -181,7 +181,7 @@ pub struct NameCandidate {
     #[serde(skip)]
     pub symbol: Option<SymbolId>,
     pub certainty: Certainty,
-    /// Higher is likelier; relative within one plan, the best is 1.
+    /// Higher is likelier; at most 1, and well below it where nothing is sure.
     pub weight: f32,
 }
 
@@ -350,14 +350,14 @@ struct Shares {
     prefix: usize,
     suffix: usize,
     outline: usize,
-    /// Repository name and the open file's header.
+    /// Repository name and the open file's two headers, paths included.
     header: usize,
 }
 
 impl Shares {
     fn of(request: &PlanRequest, gate: &GateDecision) -> Self {
         let budget = request.budget_tokens;
-        let header = 24.min(budget / 8);
+        let header = 64.min(budget / 8);
         if !gate.near_field && !gate.periphery {
             let suffix = if request.preset == Preset::None { 0 } else { budget / 10 };
             return Self { prefix: budget - suffix - header, suffix, outline: 0, header };

@@ -69,7 +69,8 @@ pub(crate) fn collect(
     }
     names.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.name.cmp(&b.name)));
     names.truncate(limit);
-    let best = names.first().map_or(1.0, |first| first.weight.max(f32::MIN_POSITIVE));
+    // Weak evidence stays weak: the best of many guesses must not be favored like a known member.
+    let best = names.first().map_or(1.0, |first| first.weight.max(1.0));
     for (index, candidate) in names.iter_mut().enumerate() {
         candidate.weight /= best;
         if index < N_SIGNATURES
