@@ -94,6 +94,9 @@ pub enum Command {
     Doctor,
     /// Show completions with and without context in two sample projects.
     Demo(DemoArgs),
+    /// Measure how much project context improves completions.
+    #[command(subcommand)]
+    Eval(EvalCommand),
     /// Print the JSON schema of --json.
     Schema,
     /// Print shell completions.
@@ -307,6 +310,16 @@ pub enum ConfigCommand {
     Path,
 }
 
+#[derive(Debug, Subcommand)]
+pub enum EvalCommand {
+    /// Answer requests on standard input, one JSON object a line.
+    Serve {
+        /// Tokens of context, where a request names none.
+        #[arg(long, value_name = "N")]
+        budget_tokens: Option<usize>,
+    },
+}
+
 #[derive(Debug, Args)]
 pub struct DemoArgs {
     /// Answer from the index, without the model.
@@ -370,6 +383,7 @@ mod tests {
               config       Show settings and where they come from
               doctor       Find the usual problems
               demo         Show completions with and without context in two sample projects
+              eval         Measure how much project context improves completions
               schema       Print the JSON schema of --json
               completions  Print shell completions
               man          Print the man page

@@ -7,6 +7,7 @@ mod daemon;
 mod demo;
 mod doctor;
 mod dump;
+mod eval;
 mod graph;
 mod index;
 mod lsp;
@@ -123,6 +124,7 @@ fn dispatch(command: Command, context: &mut Context) -> Result<ExitCode, Failure
         Command::Config(command) => config::run(context, &command),
         Command::Doctor => doctor::run(context),
         Command::Demo(args) => demo::run(context, &args),
+        Command::Eval(command) => eval::run(context, &command),
         Command::Schema => Ok(schema::schema(context)),
         Command::Completions { shell } => Ok(schema::completions(context, shell)),
         Command::Man => schema::man(context),
