@@ -95,8 +95,7 @@ pub enum Command {
     /// Show completions with and without context in two sample projects.
     Demo(DemoArgs),
     /// Measure how much project context improves completions.
-    #[command(subcommand)]
-    Eval(EvalCommand),
+    Eval(EvalArgs),
     /// Print the JSON schema of --json.
     Schema,
     /// Print shell completions.
@@ -310,6 +309,22 @@ pub enum ConfigCommand {
     Path,
 }
 
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct EvalArgs {
+    #[command(subcommand)]
+    pub command: Option<EvalCommand>,
+    /// Repository to take lines from [default: the workspace].
+    #[arg(value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Lines to ask for.
+    #[arg(long, default_value_t = 40, value_name = "N")]
+    pub lines: usize,
+    /// Which lines are drawn.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum EvalCommand {
     /// Answer requests on standard input, one JSON object a line.
@@ -317,7 +332,42 @@ pub enum EvalCommand {
         /// Tokens of context, where a request names none.
         #[arg(long, value_name = "N")]
         budget_tokens: Option<usize>,
+        /// Answer from the index, without the model.
+        #[arg(long)]
+        no_model: bool,
     },
+    /// Complete the points of a file in several ways; --root is the folder of their checkouts.
+    Completion(EvalCompletionArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct EvalCompletionArgs {
+    /// Points with known answers, one JSON object a line.
+    pub points: PathBuf,
+    /// Ways to complete, a JSON list [default: none, local, graph, retrieved, full, windows].
+    #[arg(long, value_name = "FILE")]
+    pub arms: Option<PathBuf>,
+    /// Tokens of a prompt, for the default ways.
+    #[arg(long, value_delimiter = ',', default_value = "1024,2048", value_name = "N,..")]
+    pub budgets: Vec<usize>,
+    /// Only points of these checkouts.
+    #[arg(long, value_delimiter = ',', value_name = "NAME,..")]
+    pub only: Vec<String>,
+    /// At most this many points of each kind and checkout.
+    #[arg(long, value_name = "N")]
+    pub per_kind: Option<usize>,
+    /// Keep answers of the model here, to go on after an interruption.
+    #[arg(long, value_name = "FILE")]
+    pub cache: Option<PathBuf>,
+    /// Write one file of predictions for each way.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Answer from the index, without the model.
+    #[arg(long)]
+    pub no_model: bool,
+    /// Threads of the model.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub threads: usize,
 }
 
 #[derive(Debug, Args)]

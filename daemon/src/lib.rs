@@ -5,12 +5,13 @@
 //! [`walk`] and [`guard`] which of its files count, and the gate for reading them · [`watch`] what changes
 //! on disk · [`store`] facts by content · [`engine`] one workspace: events in, snapshots out ·
 //! [`model_worker`] the model in its own process ·
-//! [`service`] answers requests · [`eval`] measures completion quality · [`server`] the socket ·
+//! [`complete`] from plan to suggestion · [`service`] answers requests · [`eval`] measures completion quality · [`server`] the socket ·
 //! [`connect`] the client's way there · [`cli`] and [`commands`] what people type · [`output`] and
 //! [`exit_codes`] what they get back.
 
 pub mod cli;
 pub mod commands;
+pub mod complete;
 pub mod config;
 pub mod connect;
 pub mod dirs;

@@ -11,11 +11,10 @@ use std::{
 };
 
 use fovea_api::ModelState;
-use fovea_context::{PromptFormat, RenderedPrompt, TokenCounter};
+use fovea_context::{PromptFormat, TokenCounter};
 use fovea_indexer::Cancel;
 use fovea_model::{
-    LoadOptions, ModelError, Piece, Prompt, PromptSegment, family, gguf::GgufFile,
-    tokenizer::Tokenizer, worker::WorkerClient,
+    LoadOptions, ModelError, family, gguf::GgufFile, tokenizer::Tokenizer, worker::WorkerClient,
 };
 
 use crate::{
@@ -305,18 +304,4 @@ impl Prepared {
         let format = if is_whole { format } else { PromptFormat::plain() };
         Ok(Self { name: name.clone(), format, path: path.to_owned(), tokenizer })
     }
-}
-
-/// The same prompt in the model's types.
-#[must_use]
-pub fn to_model(prompt: &RenderedPrompt) -> Prompt {
-    let piece = |piece: &fovea_context::Piece| match piece {
-        fovea_context::Piece::Special(token) => Piece::Special((*token).to_owned()),
-        fovea_context::Piece::Text(text) => Piece::Text(text.clone()),
-    };
-    let segments = prompt.segments.iter().map(|segment| PromptSegment {
-        key: segment.key.map(|key| key.0),
-        pieces: segment.pieces.iter().map(piece).collect(),
-    });
-    Prompt { segments: segments.collect() }
 }

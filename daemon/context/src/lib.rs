@@ -10,7 +10,7 @@
 //! the request, deadlines come in as a [`Cancel`](fovea_indexer::Cancel), time as a [`Clock`].
 //!
 //! Modules in reading order: [`request`] what a caller asks · [`plan`](mod@plan) the answer ·
-//! [`tokens`] counting · [`lex`] strings, comments and brackets of unfinished code · [`window`] the
+//! [`tokens`] counting · [`tuning`] the numbers chosen by measurement · [`lex`] strings, comments and brackets of unfinished code · [`window`] the
 //! text around the cursor · [`gate`] whether other files can help here · `sources` what other files
 //! propose · [`continuation`] how the project went on after the same tokens · [`pack`] proposals into
 //! a budget · [`format`](mod@format) the model families' prompt formats · [`render`](mod@render) plan
@@ -29,7 +29,10 @@ pub mod plan;
 pub mod render;
 pub mod request;
 mod sources;
+#[cfg(test)]
+mod testing;
 pub mod tokens;
+pub mod tuning;
 pub mod window;
 
 pub use continuation::Continuation;
@@ -42,3 +45,4 @@ pub use plan::{NameCandidate, Plan, Ring, RingCost, Segment, Source, plan};
 pub use render::{Piece, RenderedPrompt, RenderedSegment, render};
 pub use request::{Clock, Mode, PlanRequest, Preset, RecentChunk};
 pub use tokens::{Estimate, TokenCounter};
+pub use tuning::Tuning;

@@ -4,9 +4,9 @@ use fovea_indexer::{ContentHash, text::ByteRange};
 use rustc_hash::FxHashSet;
 
 use crate::{
-    format::PromptFormat,
     plan::{Segment, Source},
     render,
+    request::PlanRequest,
     tokens::{self, TokenCounter},
 };
 
@@ -45,25 +45,27 @@ const MAX_SEEN: f32 = 0.6;
 const HYSTERESIS: f32 = 1.2;
 
 /// Chooses proposals for `budget` tokens. `window` is the text that the prompt shows anyway;
-/// `previous` are the keys of the last plan. The result is in prompt order.
+/// the request has the keys of the last plan. The result is in prompt order.
 #[must_use]
 pub fn pack(
     mut proposals: Vec<Proposal>,
     window: &[&str],
-    previous: &[ContentHash],
+    request: &PlanRequest,
     budget: usize,
-    format: &PromptFormat,
     counter: &dyn TokenCounter,
 ) -> Vec<Segment> {
     let mut seen = SeenLines::default();
     window.iter().for_each(|text| seen.add(text));
     for proposal in &mut proposals {
-        if previous.contains(&proposal.key()) {
+        if request.previous.contains(&proposal.key()) {
             proposal.value *= HYSTERESIS;
         }
     }
-    let mut order: Vec<(usize, f32)> =
-        proposals.iter().enumerate().map(|(index, p)| (index, density(p))).collect();
+    let mut order: Vec<(usize, f32)> = proposals
+        .iter()
+        .enumerate()
+        .map(|(index, p)| (index, density(p, request.tuning.density)))
+        .collect();
     order.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
 
     let (mut packed, mut left) = (Vec::<Segment>::new(), budget);
@@ -72,7 +74,7 @@ pub fn pack(
         if overlaps(&packed, proposal) || seen.share(&proposal.text) > MAX_SEEN {
             continue;
         }
-        let header = render::header_text(format, &proposal.path);
+        let header = render::header_text(request.format, &proposal.path);
         let n_header = counter.count(&header) + 1;
         let Some(room) = left.checked_sub(n_header) else { continue };
         let mut n_tokens = counter.count(&proposal.text);
@@ -93,10 +95,14 @@ pub fn pack(
         packed.push(to_segment(proposal, text, n_tokens + n_header));
     }
     packed.sort_by(|a, b| {
-        let place = |segment: &Segment| place(segment.source);
+        let by_source = request.tuning.stable_first;
+        let place = |segment: &Segment| if by_source { place(segment.source) } else { 0 };
         place(a)
             .cmp(&place(b))
-            .then_with(|| a.score.total_cmp(&b.score))
+            .then_with(|| match request.tuning.best_last {
+                true => a.score.total_cmp(&b.score),
+                false => b.score.total_cmp(&a.score),
+            })
             .then_with(|| (&a.path, a.lines).cmp(&(&b.path, b.lines)))
     });
     packed
@@ -122,9 +128,9 @@ fn place(source: Source) -> u8 {
 
 /// Value for its length: a long snippet must be worth more, but not in proportion, since its
 /// header and the model's attention are paid once.
-fn density(proposal: &Proposal) -> f32 {
+fn density(proposal: &Proposal, power: f32) -> f32 {
     let length = (proposal.text.len() as f32 / 400.0).max(0.1);
-    proposal.value / length.powf(0.35)
+    proposal.value / length.powf(power)
 }
 
 fn overlaps(packed: &[Segment], proposal: &Proposal) -> bool {
@@ -207,7 +213,7 @@ mod tests {
     }
 
     fn packed(proposals: Vec<Proposal>, window: &[&str], budget: usize) -> Vec<Segment> {
-        pack(proposals, window, &[], budget, PromptFormat::plain(), &Estimate)
+        pack(proposals, window, &PlanRequest::new("a.rs", "", 0), budget, &Estimate)
     }
 
     #[test]
@@ -256,7 +262,9 @@ mod tests {
         let b = proposal(Source::Similar, "b.rs", "other alternative snippet text", 1.1);
         let choose = |previous: &[ContentHash]| {
             let both = vec![a.clone(), b.clone()];
-            pack(both, &[], previous, 20, PromptFormat::plain(), &Estimate)[0].path.clone()
+            let request =
+                PlanRequest { previous: previous.to_vec(), ..PlanRequest::new("a.rs", "", 0) };
+            pack(both, &[], &request, 20, &Estimate)[0].path.clone()
         };
         assert_eq!(choose(&[]), "b.rs");
         assert_eq!(choose(&[a.key()]), "a.rs");

@@ -254,7 +254,10 @@ const N_CONTINUATIONS: usize = 24;
 #[must_use]
 pub fn plan(snapshot: &Snapshot, counter: &dyn TokenCounter, request: &PlanRequest) -> Plan {
     let language = Language::of_path(&request.path).unwrap_or(Language::Text);
-    let gate = gate::decide(request, language);
+    let tuning = request.tuning;
+    let mut gate = gate::decide(request, language);
+    gate.near_field &= tuning.near_field;
+    gate.periphery &= tuning.periphery;
     let shares = Shares::of(request, &gate);
 
     let mut rings = vec![Meter::start(Ring::Fovea, request)];
@@ -326,9 +329,24 @@ pub fn plan(snapshot: &Snapshot, counter: &dyn TokenCounter, request: &PlanReque
     let left = request.budget_tokens.saturating_sub(n_window + shares.header);
     let window_texts: Vec<&str> =
         [Some(&before), after.as_ref()].into_iter().flatten().map(|s| s.text.as_str()).collect();
-    let mut segments =
-        pack::pack(proposals, &window_texts, &request.previous, left, request.format, counter);
-    segments.extend(after);
+    for proposal in &mut proposals {
+        proposal.value *= match proposal.source {
+            Source::Imports => tuning.imports,
+            Source::Receiver => tuning.receiver,
+            Source::Callee => tuning.callee,
+            Source::Enclosing => tuning.enclosing,
+            Source::Usage => tuning.usage,
+            Source::Similar => tuning.similar,
+            _ => 1.0,
+        };
+    }
+    proposals.retain(|proposal| proposal.value > 0.0);
+    let left = left.min(tuning.max_context);
+    let mut segments = pack::pack(proposals, &window_texts, request, left, counter);
+    match tuning.suffix_first {
+        true => segments.splice(..0, after).for_each(drop),
+        false => segments.extend(after),
+    }
     segments.push(before);
     let rings = rings.into_iter().map(|meter| meter.cost(&segments)).collect();
     Plan {
@@ -362,7 +380,14 @@ impl Shares {
             let suffix = if request.preset == Preset::None { 0 } else { budget / 10 };
             return Self { prefix: budget - suffix - header, suffix, outline: 0, header };
         }
-        Self { prefix: budget * 45 / 100, suffix: budget / 10, outline: budget / 8, header }
+        let share = |part: f32| (budget as f32 * part.clamp(0.0, 1.0)) as usize;
+        let tuning = &request.tuning;
+        Self {
+            prefix: share(tuning.prefix_share).min(budget.saturating_sub(header)),
+            suffix: share(tuning.suffix_share),
+            outline: budget / 8,
+            header,
+        }
     }
 }
 
@@ -430,5 +455,154 @@ impl Meter {
             micros: self.micros,
             cut: self.cut,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        testing::load,
+        tokens::Estimate,
+        {Mode, RecentChunk},
+    };
+
+    const SHOP: &str = r#"
+//- /shop/cart.py
+"""Carts and their totals."""
+
+
+class Cart:
+    """What a customer is about to buy."""
+
+    def __init__(self, owner: str) -> None:
+        self.owner = owner
+
+    def add_article(self, article: str, amount: int = 1) -> None:
+        """Puts an article in."""
+
+    def total_price(self, currency: str) -> int:
+        """Sum of all articles."""
+        return 0
+//- /shop/report.py
+from shop.cart import Cart
+
+
+def report(owner):
+    cart = Cart(owner)
+    cart.add_article("tea", amount=2)
+    return cart.total_price("EUR")
+//- /shop/checkout.py
+from shop.cart import Cart
+
+
+def checkout(owner):
+    cart = Cart(owner)
+    cart.$0
+"#;
+
+    #[test]
+    fn the_plan_shows_what_the_cursor_needs_from_other_files() {
+        let (snapshot, request) = load(SHOP);
+        let plan = plan(&snapshot, &Estimate, &request);
+        let context: String = plan.context().map(|segment| segment.text.as_str()).collect();
+        assert!(context.contains("total_price"), "no member of Cart in {context}");
+        assert!(plan.n_tokens <= request.budget_tokens);
+        assert!(plan.context().all(|s| s.path != request.path), "the window shows this file");
+        let sources: Vec<_> = plan.segments.iter().map(|s| s.source).collect();
+        assert_eq!(sources.last(), Some(&Source::Prefix));
+        let ranges = plan.context().filter_map(|s| Some((s.path.as_str(), s.range?)));
+        for (path, range) in ranges {
+            let file = snapshot.file(path).expect("segments are of indexed files");
+            let text = snapshot.text(file).expect("fixture text");
+            let segment = plan.segments.iter().find(|s| s.range == Some(range)).expect("itself");
+            assert!(range.slice(&text).contains(segment.text.trim()), "{path} {range:?}");
+        }
+    }
+
+    #[test]
+    fn budgets_hold_at_any_size() {
+        let (snapshot, mut request) = load(SHOP);
+        for budget in [0, 1, 16, 64, 200, 400, 2_048] {
+            for preset in [Preset::None, Preset::Lean, Preset::Balanced, Preset::Deep] {
+                (request.budget_tokens, request.preset) = (budget, preset);
+                let plan = plan(&snapshot, &Estimate, &request);
+                assert!(plan.n_tokens <= budget, "{} tokens for {budget}", plan.n_tokens);
+            }
+        }
+    }
+
+    #[test]
+    fn a_passed_deadline_leaves_the_open_file() {
+        let (snapshot, mut request) = load(SHOP);
+        request.cancel = fovea_indexer::Cancel::when(|| true);
+        let plan = plan(&snapshot, &Estimate, &request);
+        assert!(plan.segments.iter().any(|s| s.source == Source::Prefix));
+        assert!(plan.rings.iter().any(|ring| ring.cut), "the cut is reported");
+    }
+
+    #[test]
+    fn typing_in_an_item_keeps_the_context() {
+        let (snapshot, request) = load(SHOP);
+        let first = plan(&snapshot, &Estimate, &request);
+        let keys = |plan: &Plan| plan.context().map(|s| s.key).collect::<Vec<_>>();
+        let mut text = request.text.to_string();
+        text.insert_str(request.cursor(), "to");
+        let typed = PlanRequest {
+            previous: keys(&first),
+            ..PlanRequest::new(request.path.as_str(), text, request.cursor() + 2)
+        };
+        let second = plan(&snapshot, &Estimate, &typed);
+        let kept = keys(&second).iter().filter(|key| keys(&first).contains(key)).count();
+        assert!(kept * 100 >= 95 * keys(&first).len(), "{kept} of {}", keys(&first).len());
+    }
+
+    #[test]
+    fn recent_edits_are_context_and_comments_are_not_worth_any() {
+        let (snapshot, mut request) = load(SHOP);
+        request.recent = vec![RecentChunk {
+            path: "shop/discount.py".to_owned(),
+            range: ByteRange::new(0, 40),
+            lines: (0, 2),
+            text: "cart.apply_discount(owner, percent=10)".to_owned(),
+            edited: true,
+        }];
+        let with = plan(&snapshot, &Estimate, &request);
+        assert!(with.context().any(|s| s.source == Source::Recent));
+        let in_comment = format!("{}# about ", request.prefix());
+        let cursor = in_comment.len();
+        let comment = PlanRequest {
+            mode: Mode::Line,
+            ..PlanRequest::new("shop/checkout.py", in_comment, cursor)
+        };
+        let plan = plan(&snapshot, &Estimate, &comment);
+        assert!(!plan.gate.periphery && plan.context().count() == 0, "{}", plan.gate.reason);
+    }
+
+    #[test]
+    fn a_file_that_is_not_indexed_still_gets_a_plan() {
+        let (snapshot, _) = load(SHOP);
+        let request = PlanRequest::new("new/file.py", "from shop.cart import Cart\ncart = Ca", 36);
+        let plan = plan(&snapshot, &Estimate, &request);
+        assert!(plan.text_of(Source::Prefix).ends_with("cart = Ca"));
+    }
+
+    #[test]
+    fn without_a_model_the_index_answers_and_says_how_it_knows() {
+        let (snapshot, request) = load(SHOP);
+        let items = crate::complete_from_index(&snapshot, &request);
+        let names: Vec<_> = items.iter().take(4).map(|item| item.name.as_str()).collect();
+        assert!(names.contains(&"add_article") && names.contains(&"total_price"), "{names:?}");
+        assert!(items.iter().all(|item| !item.reason.is_empty() && !item.text.is_empty()));
+    }
+
+    #[test]
+    fn the_outline_keeps_its_budget_and_starts_at_the_focus() {
+        let (snapshot, _) = load(SHOP);
+        let map = outline::outline(&snapshot, 200, &OutlineFocus::Workspace, &Estimate);
+        assert!(map.n_tokens <= 200 && map.n_files == 3, "{map:?}");
+        assert!(map.text.contains("class Cart"), "{}", map.text);
+        let tiny = outline::outline(&snapshot, 10, &OutlineFocus::Workspace, &Estimate);
+        assert!(tiny.n_tokens <= 10);
     }
 }

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use fovea_indexer::{Cancel, ContentHash, text::ByteRange};
 use serde::{Deserialize, Serialize};
 
-use crate::format::PromptFormat;
+use crate::{format::PromptFormat, tuning::Tuning};
 
 /// One cursor and the budgets for it.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ pub struct PlanRequest {
     pub previous: Vec<ContentHash>,
     /// Ends the collection of context: the plan is made of what is there by then.
     pub cancel: Cancel,
+    /// The numbers that the plan is made with.
+    pub tuning: Tuning,
     /// Time for the costs that the plan reports.
     pub clock: Clock,
 }
@@ -53,6 +55,7 @@ impl PlanRequest {
             recent: Vec::new(),
             previous: Vec::new(),
             cancel: Cancel::never(),
+            tuning: Tuning::default(),
             clock: Clock::none(),
         }
     }

@@ -20,7 +20,7 @@ impl TokenCounter for Estimate {
 
 /// The longest tail of `text` that starts at a line start and fits `budget`; falls back to a cut
 /// inside the last line when not even that line fits. Lines are counted one by one, each once.
-pub(crate) fn tail_within<'t>(text: &'t str, budget: usize, counter: &dyn TokenCounter) -> &'t str {
+pub fn tail_within<'t>(text: &'t str, budget: usize, counter: &dyn TokenCounter) -> &'t str {
     let (mut start, mut left) = (text.len(), budget);
     for line in text.split_inclusive('\n').rev() {
         let n_tokens = counter.count(line);

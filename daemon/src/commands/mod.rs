@@ -124,7 +124,7 @@ fn dispatch(command: Command, context: &mut Context) -> Result<ExitCode, Failure
         Command::Config(command) => config::run(context, &command),
         Command::Doctor => doctor::run(context),
         Command::Demo(args) => demo::run(context, &args),
-        Command::Eval(command) => eval::run(context, &command),
+        Command::Eval(args) => eval::run(context, &args),
         Command::Schema => Ok(schema::schema(context)),
         Command::Completions { shell } => Ok(schema::completions(context, shell)),
         Command::Man => schema::man(context),

@@ -8,15 +8,15 @@ use std::{
 use anyhow::Result;
 use fovea_context::{
     Clock, Mode, NameCandidate, Plan, PlanRequest, Preset, PromptFormat, RenderedPrompt,
-    TokenCounter, complete_from_index, finish, plan, render,
+    TokenCounter, complete_from_index, plan, render,
 };
 use fovea_indexer::{Cancel, Snapshot};
+use fovea_model::{GenerateRequest, Generated, Stop};
 use serde::Serialize;
 
 use super::{Options, protocol::Point, workspace::Workspace};
+use crate::complete::{choose, task, to_model};
 
-/// Time to collect context, as the editor's default has it.
-const DEADLINE: Duration = Duration::from_millis(40);
 /// Tokens of one line.
 const MAX_TOKENS: usize = 48;
 
@@ -28,16 +28,11 @@ pub trait Completer {
     /// The model's own prompt format; `None` without a model.
     fn format(&self) -> Option<&'static PromptFormat>;
 
-    /// Continues `prompt` up to the end of the line. `names` may stand at the cursor.
+    /// Continues the prompt of `task`.
     ///
     /// # Errors
     /// If the model fails; the caller reports it with the point.
-    fn generate(
-        &self,
-        prompt: &RenderedPrompt,
-        names: &[NameCandidate],
-        max_tokens: usize,
-    ) -> Result<String>;
+    fn generate(&self, task: &GenerateRequest) -> Result<Generated>;
 }
 
 /// No model: the plan is made, the suggestion comes from the index alone.
@@ -53,8 +48,8 @@ impl Completer for IndexOnly {
         None
     }
 
-    fn generate(&self, _: &RenderedPrompt, _: &[NameCandidate], _: usize) -> Result<String> {
-        Ok(String::new())
+    fn generate(&self, _: &GenerateRequest) -> Result<Generated> {
+        Ok(Generated::default())
     }
 }
 
@@ -63,11 +58,16 @@ impl Completer for IndexOnly {
 pub struct Answer {
     pub id: String,
     pub completion: String,
-    /// The prompt as the model read it, and below it the names that decoding was given.
+    /// The prompt as the model read it.
     pub prompt: String,
     pub prompt_tokens: usize,
-    /// Names from the index, best first.
+    /// Names from the index, best first: what decoding was given, or what is offered without a
+    /// model.
     pub items: Vec<String>,
+    /// Members that the suggestion names and the graph is sure do not exist.
+    pub unknown_members: Vec<String>,
+    /// Members that were put in place of ones that do not exist.
+    pub n_repairs: usize,
     /// Source, path, tokens and reason of each segment.
     pub segments: Vec<SegmentLine>,
     pub timings: Timings,
@@ -103,44 +103,79 @@ pub fn complete(
     let text: Arc<str> = point.text.as_str().into();
     workspace.edited(&point.file, Arc::clone(&text))?;
     let snapshot = workspace.snapshot().clone();
-    let format = completer.format().unwrap_or(options.format);
+    let format = completer.format().unwrap_or(options.format());
     let started = Instant::now();
-    let request = PlanRequest {
-        budget_tokens: point.budget_tokens.unwrap_or(options.budget_tokens),
-        preset: options.preset,
-        mode: Mode::Line,
-        format,
-        repository: match point.repo.is_empty() {
-            true => workspace.name.clone(),
-            false => point.repo.clone(),
-        },
-        cancel: Cancel::when(move || started.elapsed() > DEADLINE),
-        clock: Clock::new(move || started.elapsed().as_micros() as u64),
-        ..PlanRequest::new(point.file.as_str(), text, point.offset())
-    };
+    let request = request(point, options, format, &workspace.name, started);
     let plan = plan(&snapshot, completer.counter(), &request);
     let prompt = render(&plan, format);
     let context_ms = millis(started.elapsed());
 
-    let started = Instant::now();
-    let names = if options.use_names { plan.candidates.as_slice() } else { &[] };
-    let (completion, items) = match completer.format() {
-        Some(_) => {
-            let raw = completer.generate(&prompt, names, MAX_TOKENS)?;
-            (finish(&raw, &request, &snapshot).text, Vec::new())
-        }
-        None => from_index(&snapshot, &request),
-    };
-    let model_ms = millis(started.elapsed());
-    Ok(Answer {
+    let mut answer = Answer {
         id: point.id.clone(),
-        completion,
-        prompt: shown_prompt(&prompt, names),
         prompt_tokens: plan.n_tokens,
-        items,
-        timings: Timings { context_ms, model_ms, ..ring_times(&plan) },
+        items: plan.candidates.iter().map(|candidate| candidate.name.clone()).collect(),
         segments: segment_lines(&plan),
-    })
+        ..Answer::default()
+    };
+    let started = Instant::now();
+    match completer.format() {
+        Some(_) => {
+            let task = task(&plan, &prompt, &request, &options.decoding, MAX_TOKENS);
+            fill(&mut answer, &completer.generate(&task)?, &request, &snapshot);
+        }
+        None => (answer.completion, answer.items) = from_index(&snapshot, &request),
+    }
+    answer.prompt = shown_prompt(&prompt, &plan.candidates);
+    let model_ms = millis(started.elapsed());
+    answer.timings = Timings { context_ms, model_ms, ..ring_times(&plan) };
+    Ok(answer)
+}
+
+/// The answer to a prompt that no plan was made for.
+pub(super) fn write(
+    prompt: &RenderedPrompt,
+    request: &PlanRequest,
+    snapshot: &Snapshot,
+    completer: &dyn Completer,
+) -> Result<Answer> {
+    let mut answer = Answer { prompt: prompt.text(), ..Answer::default() };
+    let task = GenerateRequest {
+        prompt: to_model(prompt, false),
+        max_tokens: MAX_TOKENS,
+        stop: Stop { at_newline: true, ..Stop::default() },
+        ..GenerateRequest::default()
+    };
+    fill(&mut answer, &completer.generate(&task)?, request, snapshot);
+    Ok(answer)
+}
+
+fn fill(answer: &mut Answer, generated: &Generated, request: &PlanRequest, snapshot: &Snapshot) {
+    let suggestion = choose(generated, request, snapshot);
+    answer.completion = suggestion.text;
+    answer.unknown_members = suggestion.unknown_members;
+    answer.n_repairs = suggestion.repairs.len();
+}
+
+/// What is asked of the plan at `point`.
+pub(super) fn request(
+    point: &Point,
+    options: &Options,
+    format: &'static PromptFormat,
+    name: &str,
+    started: Instant,
+) -> PlanRequest {
+    let deadline = options.deadline_ms.map(Duration::from_millis);
+    PlanRequest {
+        budget_tokens: point.budget_tokens.unwrap_or(options.budget_tokens),
+        preset: options.preset,
+        mode: Mode::Line,
+        format,
+        repository: if point.repo.is_empty() { name.to_owned() } else { point.repo.clone() },
+        tuning: options.tuning,
+        cancel: Cancel::when(move || deadline.is_some_and(|time| started.elapsed() > time)),
+        clock: Clock::new(move || started.elapsed().as_micros() as u64),
+        ..PlanRequest::new(point.file.as_str(), point.text.as_str(), point.offset())
+    }
 }
 
 /// The index's best suggestion, and the distinct names it offers.

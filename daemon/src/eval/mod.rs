@@ -2,14 +2,19 @@
 //! answers.
 //!
 //! [`serve`] speaks a line protocol, so that anyone's harness can drive the same code that the editor
-//! uses; [`repository`] samples points from the user's own repository and compares. Modules:
-//! [`protocol`] requests and answers of a line · [`workspace`] a root indexed in memory ·
-//! [`completer`] from plan to suggestion · [`metrics`] exact match and its relatives.
+//! uses; [`points`] runs a file of points over checkouts in several ways at once; [`repository`]
+//! samples points from the user's own repository and compares. Modules: [`protocol`] requests and
+//! answers of a line · [`workspace`] a root indexed in memory · [`completer`] from plan to suggestion ·
+//! [`windows`] the plain builder to compare with · [`model`] the on-device model · [`metrics`] exact
+//! match and its relatives.
 
 pub mod completer;
 pub mod metrics;
+pub mod model;
+pub mod points;
 pub mod protocol;
 pub mod repository;
+pub mod windows;
 pub mod workspace;
 
 use std::{
@@ -18,25 +23,30 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use fovea_context::{Preset, PromptFormat};
+use fovea_context::{Preset, PromptFormat, Tuning};
+use serde::{Deserialize, Serialize};
 
 use self::{
     completer::{Answer, Completer},
     protocol::Request,
     workspace::Workspace,
 };
+use crate::complete::Decoding;
 
 /// How an evaluation completes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
 pub struct Options {
     /// Which rings are collected; [`Preset::None`] is the text before the cursor alone.
     pub preset: Preset,
     /// Used when a request names no budget.
     pub budget_tokens: usize,
-    /// Layout of the prompt when no model is loaded.
-    pub format: &'static PromptFormat,
-    /// Bias decoding towards names of the graph.
-    pub use_names: bool,
+    /// Time to collect context; `None` leaves the rings all the time they want.
+    pub deadline_ms: Option<u64>,
+    /// The numbers that plans are made with.
+    pub tuning: Tuning,
+    /// How plans act on decoding.
+    pub decoding: Decoding,
 }
 
 impl Default for Options {
@@ -44,9 +54,17 @@ impl Default for Options {
         Self {
             preset: Preset::Balanced,
             budget_tokens: 2_048,
-            format: PromptFormat::named("smollm2").expect("the default model's family is known"),
-            use_names: true,
+            deadline_ms: None,
+            tuning: Tuning::default(),
+            decoding: Decoding { join_segments: false, ..Decoding::default() },
         }
+    }
+}
+
+impl Options {
+    /// Layout of the prompt when no model is loaded.
+    fn format(&self) -> &'static PromptFormat {
+        PromptFormat::named("smollm2").expect("the default model's family is known")
     }
 }
 

@@ -66,7 +66,7 @@ pub fn compare(
         let line = point.text[..point.offset()].rsplit('\n').next().unwrap_or("").to_owned();
         let partial = lex::trailing_identifier(&line);
         let mut ask = |preset| {
-            let options = Options { preset, use_names: preset != Preset::None, ..*options };
+            let options = Options { preset, ..*options };
             completer::complete(&mut workspace, &point, &options, completer)
                 .map(|answer| answer.completion)
         };

@@ -26,6 +26,8 @@ pub struct Workspace {
     max_file_bytes: u64,
     writer: IndexWriter,
     snapshot: Snapshot,
+    /// The buffer that was handed in last: asking again costs no new generation.
+    edited: Option<(String, Arc<str>)>,
 }
 
 struct Files {
@@ -66,7 +68,14 @@ impl Workspace {
         )
         .context("cannot open an index in memory")?;
         let snapshot = writer.apply(changes, &mut |_| {}, &Cancel::never())?;
-        Ok(Self { name, root, max_file_bytes: config.max_file_bytes, writer, snapshot })
+        Ok(Self {
+            name,
+            root,
+            max_file_bytes: config.max_file_bytes,
+            writer,
+            snapshot,
+            edited: None,
+        })
     }
 
     /// Reads `files` again.
@@ -89,6 +98,11 @@ impl Workspace {
     /// # Errors
     /// If the index cannot be written.
     pub fn edited(&mut self, path: &str, text: Arc<str>) -> Result<()> {
+        let now = Some((path.to_owned(), Arc::clone(&text)));
+        if self.edited == now {
+            return Ok(());
+        }
+        self.edited = now;
         self.apply(vec![FileChange::Edited { path: path.to_owned(), text }])
     }
 
@@ -97,6 +111,7 @@ impl Workspace {
     /// # Errors
     /// If the index cannot be written.
     pub fn closed(&mut self, path: &str) -> Result<()> {
+        self.edited = None;
         self.apply(vec![FileChange::Closed { path: path.to_owned() }])
     }
 

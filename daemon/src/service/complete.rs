@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Instant};
 
 use fovea_api::{Answer, ApiError, At, CompletionSource, Event, PlanView, Suggestion, Timings};
-use fovea_context::{self as context, Plan, PlanRequest, finish::is_block};
+use fovea_context::{self as context, Plan, PlanRequest};
 use fovea_indexer::text::{ByteRange, LineIndex};
 use fovea_model::{
-    BiasScope, GenerateRequest, Generated, ModelError, NameBias, Stop,
+    Generated, ModelError,
     worker::{Generation, GenerationEvent},
 };
 
@@ -16,10 +16,10 @@ use super::{
     query::{Place, Query},
     views::location,
 };
-use crate::model_worker::{ModelHost, NoModel, to_model};
-
-/// Names that decoding favors, at most.
-const MAX_NAMES: usize = 24;
+use crate::{
+    complete::{self, Decoding},
+    model_worker::{ModelHost, NoModel},
+};
 
 /// What the client wants beside the cursor.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +55,7 @@ impl Query<'_> {
             Err(NoModel(notice)) => return self.complete_from_index(at, options, Some(notice)),
         };
         let Written { request, plan, generated, context_ms } = written;
-        let finished = context::finish(&generated.text, &request, &self.snapshot);
+        let finished = complete::choose(&generated, &request, &self.snapshot);
         if finished.is_empty() {
             return Ok(Answer::Suggestion(None));
         }
@@ -99,20 +99,8 @@ impl Query<'_> {
         let plan = context::plan(&self.snapshot, &*prepared, &request);
         let prompt = context::render(&plan, request.format);
         let context_ms = started.elapsed().as_secs_f32() * 1_000.0;
-        let names = plan.candidates.iter().take(MAX_NAMES).map(|candidate| NameBias {
-            name: candidate.name.clone(),
-            // Behind a `.` the graph knows what can come; elsewhere its list is a hint.
-            boost: candidate.weight * if plan.is_member { 3.0 } else { 1.0 },
-            scope: BiasScope::Cursor,
-        });
-        let generate = GenerateRequest {
-            prompt: to_model(&prompt),
-            max_tokens: options.max_tokens,
-            stop: Stop { at_newline: !is_block(&request), ..Stop::default() },
-            drafts: plan.context().map(|segment| segment.text.clone()).collect(),
-            names: names.collect(),
-            ..GenerateRequest::default()
-        };
+        let generate =
+            complete::task(&plan, &prompt, &request, &Decoding::default(), options.max_tokens);
         let died = |err: ModelError| {
             if let ModelError::WorkerDied(_) = &err {
                 host.note_death();

@@ -2,10 +2,11 @@
 //! and naming what exists.
 //!
 //! Steps in order: [`stop`] where line or block end · [`repeat`] loops and repetition of the text
-//! behind the cursor · [`balance`] brackets and strings. What was changed is recorded, so that a
+//! behind the cursor · [`balance`] brackets and strings · [`names`] members that exist. What was changed is recorded, so that a
 //! person can be told.
 
 mod balance;
+mod names;
 mod repeat;
 mod stop;
 
@@ -67,8 +68,13 @@ impl Suggestion {
 /// Turns `raw`, what the model wrote behind the cursor, into a suggestion.
 #[must_use]
 pub fn finish(raw: &str, request: &PlanRequest, snapshot: &Snapshot) -> Suggestion {
-    let _ = snapshot;
-    finish_text(raw, request)
+    let mut suggestion = finish_text(raw, request);
+    if !suggestion.is_empty() {
+        let checked = names::check(&mut suggestion.text, request, snapshot);
+        suggestion.repairs = checked.repairs;
+        suggestion.unknown_members = checked.unknown;
+    }
+    suggestion
 }
 
 /// What needs the text alone.

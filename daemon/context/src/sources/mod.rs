@@ -20,8 +20,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::{lex, request::PlanRequest};
 use words::Query;
 
-/// Lines before the cursor whose names and words say what is being written.
-const QUERY_LINES: usize = 15;
+/// Lines before the cursor whose names say what is being written.
+const FOCUS_LINES: usize = 15;
 /// Symbols in focus that sources look at, at most.
 const MAX_FOCUS: usize = 24;
 
@@ -68,7 +68,7 @@ impl<'a> Scene<'a> {
         let offers = file
             .map(|file| snapshot.graph().offers(file, cursor, &request.text))
             .unwrap_or_default();
-        let query = Query::of(&last_lines(request, QUERY_LINES).join("\n"));
+        let query = Query::of(&last_lines(request, request.tuning.query_lines).join("\n"));
         let mut scene = Self {
             snapshot,
             request,
@@ -120,7 +120,7 @@ impl<'a> Scene<'a> {
             .map(|(name, candidate)| (name, (candidate.symbol, candidate.certainty)))
             .collect();
         let mut line_end = cursor;
-        for (index, line) in last_lines(self.request, QUERY_LINES).iter().rev().enumerate() {
+        for (index, line) in last_lines(self.request, FOCUS_LINES).iter().rev().enumerate() {
             let line_start = line_end - line.len();
             let weight = 1.0 / (1.0 + index as f32 * 0.25);
             let names: Vec<&str> = lex::identifiers(line).collect();

@@ -13,9 +13,6 @@ use crate::{
     sources::words::{Counts, WindowScorer},
 };
 
-/// Lines of one window, and lines from one window's start to the next.
-const WINDOW_LINES: usize = 20;
-const STEP_LINES: usize = 10;
 /// Hits that name the files to look into.
 const N_HITS: usize = 48;
 /// Files whose windows are scored, beside the open one.
@@ -125,7 +122,7 @@ fn candidate_files(scene: &Scene<'_>, given: &[FileId]) -> Vec<FileId> {
         }
     };
     given.iter().take(MAX_FILES / 2).copied().for_each(&mut add);
-    let text = last_lines(scene.request, super::QUERY_LINES).join("\n");
+    let text = last_lines(scene.request, scene.request.tuning.query_lines).join("\n");
     let query = SearchQuery {
         text: words::query_text(&text, |word| lex::is_keyword(scene.language, word), 48),
         limit: N_HITS,
@@ -153,23 +150,25 @@ fn windows_of(scene: &Scene<'_>, file: FileId, into: &mut Vec<Window>) {
     let starts: Vec<usize> =
         std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
     let end_of = |line: usize| starts.get(line).copied().unwrap_or(text.len());
-    // A window is two blocks, and each block is counted once.
+    let tuning = scene.request.tuning;
+    let step = tuning.step_lines.max(1);
+    // A window is several blocks, and each block is counted once.
+    let n_blocks = (tuning.window_lines / step).max(1);
     let blocks: Vec<Counts> = (0..starts.len())
-        .step_by(STEP_LINES)
-        .map(|first| scene.query.count(&text[starts[first]..end_of(first + STEP_LINES)]))
+        .step_by(step)
+        .map(|first| scene.query.count(&text[starts[first]..end_of(first + step)]))
         .collect();
-    for (index, block) in blocks.iter().enumerate() {
-        let next = blocks.get(index + 1);
-        if next.is_none() && index > 0 {
-            break;
-        }
-        let first = index * STEP_LINES;
-        let last = (first + WINDOW_LINES).min(starts.len());
+    for index in 0..blocks.len().saturating_sub(n_blocks - 1).max(1) {
+        let first = index * step;
+        let last = (first + n_blocks * step).min(starts.len());
         let range = ByteRange::new(starts[first] as u32, end_of(last) as u32);
         let is_shown = Some(file) == scene.file
             && range.start < scene.shown.end
             && scene.shown.start < range.end;
-        let words = next.map_or_else(|| block.clone(), |next| block.plus(next));
+        let mut words = blocks[index].clone();
+        for next in blocks.iter().skip(index + 1).take(n_blocks - 1) {
+            words = words.plus(next);
+        }
         if !is_shown && words.n_shared() > 1 {
             into.push(Window {
                 file,
