@@ -1,5 +1,8 @@
-//! Chores of the repository: `cargo run -p xtask -- tidy` checks what neither rustfmt nor clippy do.
+//! Chores of the repository: `cargo run -p xtask -- tidy` checks what neither rustfmt nor clippy do,
+//! `cargo run -p xtask -- projects` runs the main job on published projects.
+#![expect(clippy::print_stdout, reason = "its tables are its output")]
 
+mod projects;
 mod tidy;
 
 use std::{path::Path, process::ExitCode};
@@ -17,21 +20,21 @@ struct Args {
 enum Task {
     /// Checks module docs, file sizes and words that do not belong in the tree.
     Tidy,
+    /// Asks the program about ten cursors in each of nine published projects.
+    Projects(projects::Args),
 }
 
 fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the root");
-    match Args::parse().task {
-        Task::Tidy => match tidy::check(root) {
-            Ok(complaints) if complaints.is_empty() => ExitCode::SUCCESS,
-            Ok(complaints) => {
-                complaints.iter().for_each(|complaint| eprintln!("{complaint}"));
-                ExitCode::FAILURE
-            }
-            Err(err) => {
-                eprintln!("tidy failed: {err:#}");
-                ExitCode::FAILURE
-            }
-        },
+    let outcome = match Args::parse().task {
+        Task::Tidy => tidy::run(root),
+        Task::Projects(args) => projects::run(&args, root),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => {
+            eprintln!("{err:#}");
+            ExitCode::FAILURE
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 /// Past this many lines a file should be one long table or mostly tests; split it by concept.
 const MAX_LINES: usize = 1_200;
@@ -19,11 +19,20 @@ const LONG: &[(&str, &str)] = &[(
 /// Folders that hold no source of ours.
 const SKIPPED: &[&str] = &["target", ".git", "node_modules", "projects"];
 
+/// Checks the tree.
+///
+/// # Errors
+/// With all complaints, or if a folder or file cannot be read.
+pub(crate) fn run(root: &Path) -> Result<()> {
+    let complaints = check(root).context("tidy failed")?;
+    if complaints.is_empty() { Ok(()) } else { bail!("{}", complaints.join("\n")) }
+}
+
 /// Checks every Rust file below `root`; returns one line a complaint, `path: what to do`.
 ///
 /// # Errors
 /// If a folder or file cannot be read.
-pub(crate) fn check(root: &Path) -> Result<Vec<String>> {
+fn check(root: &Path) -> Result<Vec<String>> {
     let mut complaints = Vec::new();
     for path in rust_files(root)? {
         let text =
