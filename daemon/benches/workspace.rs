@@ -71,7 +71,7 @@ fn measure(root: &Path) {
     let mut queries = Vec::new();
     for _ in 0..N_ROUNDS {
         for query in QUERIES {
-            let method = Method::Search { query: query.into(), limit: 10, near: None };
+            let method = Method::search(query, 10);
             let started = Instant::now();
             connection.call(Some(&root), None, method).expect("hits");
             queries.push(started.elapsed());

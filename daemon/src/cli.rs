@@ -87,6 +87,9 @@ pub enum Command {
     Daemon(DaemonCommand),
     /// Serve an editor over standard input and output.
     Lsp(LspArgs),
+    /// Serve an agent by the Model Context Protocol over standard input and output.
+    #[command(name = "mcp", about = "Serve an agent (Model Context Protocol)")]
+    Mcp(McpArgs),
     /// Show settings and where they come from.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -122,17 +125,33 @@ pub struct IndexArgs {
 #[derive(Debug, Args)]
 pub struct SearchArgs {
     /// What to look for; several words are one query.
-    #[arg(required = true)]
+    ///
+    /// Filters narrow it: lang:rust, path:src/*.rs (-path: leaves out), kind:function,
+    /// test:only or test:no, changed:only (differs from the last commit) or changed:no.
+    /// A "quoted part" must be in the text.
+    #[arg(
+        required_unless_present = "like",
+        help = "What to look for; filters: lang: path: kind: test: changed:"
+    )]
     pub query: Vec<String>,
     /// Most hits.
     #[arg(short = 'n', long, default_value_t = 10)]
     pub limit: usize,
+    /// Show the hits after the first ones; twice for those after them.
+    #[arg(long, action = ArgAction::Count)]
+    pub more: u8,
+    /// Find code like that at this line.
+    #[arg(long, value_name = "FILE:LINE")]
+    pub like: Option<String>,
     /// Prefer what is close to this position.
     #[arg(long, value_name = "FILE:LINE:COL")]
     pub near: Option<String>,
-    /// Show the parts of each score.
-    #[arg(long)]
-    pub why: bool,
+    /// Print whole functions and classes, in at most so many tokens.
+    #[arg(long, alias = "budget-tokens", value_name = "N")]
+    pub budget: Option<usize>,
+    /// Show why each hit is one, and every part of its score.
+    #[arg(long, alias = "why")]
+    pub explain: bool,
 }
 
 #[derive(Debug, Args)]
@@ -145,6 +164,12 @@ pub struct GrepArgs {
     /// Ignore upper and lower case.
     #[arg(short, long)]
     pub ignore_case: bool,
+    /// Match whole words only.
+    #[arg(short, long)]
+    pub word: bool,
+    /// Only files whose path contains this text or matches this glob.
+    #[arg(long, value_name = "PART|GLOB")]
+    pub path: Option<String>,
     /// Most lines.
     #[arg(short = 'n', long, default_value_t = 200)]
     pub limit: usize,
@@ -301,6 +326,13 @@ pub struct LspArgs {
     pub stdio: bool,
 }
 
+#[derive(Debug, Args)]
+pub struct McpArgs {
+    /// Folders that the agent may ask about [default: --root, or the current folder's workspace].
+    #[arg(value_name = "FOLDER")]
+    pub roots: Vec<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Print each setting, its value and where that comes from.
@@ -430,6 +462,7 @@ mod tests {
               model        Fetch, add, list and remove models
               daemon       Start, stop and look at the background process
               lsp          Serve an editor over standard input and output
+              mcp          Serve an agent (Model Context Protocol)
               config       Show settings and where they come from
               doctor       Find the usual problems
               demo         Show completions with and without context in two sample projects

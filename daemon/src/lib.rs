@@ -4,9 +4,10 @@
 //! [`dirs`] and [`config`] where things live and what is set · [`root`] which folder is the workspace ·
 //! [`walk`] and [`guard`] which of its files count, and the gate for reading them · [`watch`] what changes
 //! on disk · [`store`] facts by content · [`engine`] one workspace: events in, snapshots out ·
+//! `git` what differs from the last commit ·
 //! [`model_worker`] the model in its own process ·
 //! [`complete`] from plan to suggestion · [`service`] answers requests · [`eval`] measures completion quality · [`server`] the socket ·
-//! [`connect`] the client's way there · [`cli`] and [`commands`] what people type · [`output`] and
+//! [`connect`] the client's way there · [`mcp`] agents · [`cli`] and [`commands`] what people type · [`output`] and
 //! [`exit_codes`] what they get back.
 
 pub mod cli;
@@ -19,8 +20,10 @@ pub mod doctor;
 pub mod engine;
 pub mod eval;
 pub mod exit_codes;
+mod git;
 pub mod guard;
 pub mod logs;
+pub mod mcp;
 pub mod model_worker;
 pub mod models;
 pub mod output;

@@ -193,13 +193,14 @@ fn clean_into(into: &mut String, text: &str) {
     }
 }
 
-/// Control characters, and the characters that reorder or hide text (Unicode TR 36 and TR 39).
+/// Control characters, and the characters that reorder or hide text, or that are not seen and can carry
+/// some (Unicode TR 36 and TR 39).
 fn acts(character: char) -> bool {
     character.is_control()
         || matches!(character,
-            '\u{061C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
+            '\u{00AD}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
             | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}'
-            | '\u{E0000}'..='\u{E007F}')
+            | '\u{3164}' | '\u{FE00}'..='\u{FE0E}' | '\u{FFA0}' | '\u{E0000}'..='\u{E01EF}')
 }
 
 /// `1 file`, `2 files`.

@@ -163,7 +163,7 @@ impl FoveaServer {
         let limit = params.limit.unwrap_or(DEFAULT_SEARCH_LIMIT);
         let mut result = SearchResult { query_kind: String::new(), hits: Vec::new() };
         for root in roots {
-            let method = Method::Search { query: params.query.clone(), limit, near: None };
+            let method = Method::search(&params.query, limit);
             if let Some(Answer::Search(view)) = self.shared.ask(root.clone(), method).await? {
                 result.query_kind = view.query_kind;
                 let hits = self.shared.convert(root, move |places| {

@@ -79,8 +79,12 @@ pub enum Answer {
     Folds(Vec<FoldView>),
     /// Around: for each cursor its ranges.
     Around(Vec<Vec<Location>>),
+    /// Impact.
+    Impact { of: Option<SymbolView>, reached: Vec<ReachedView>, has_more: bool },
     /// Symbols, DocumentSymbols.
     Symbols(Vec<SymbolView>),
+    /// Lines.
+    Lines(TextView),
     /// Outline.
     Outline(OutlineText),
     /// Context.
@@ -186,11 +190,24 @@ pub struct FoldView {
     pub kind: String,
 }
 
+/// A symbol that a change may reach.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReachedView {
+    pub symbol: SymbolView,
+    /// 1 for a symbol that mentions the changed one itself.
+    pub n_steps: u32,
+    pub is_test: bool,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchView {
     /// What the query was taken for: `symbol`, `path`, `prose`, `error-message`, `code`.
     pub query_kind: String,
     pub hits: Vec<SearchHit>,
+    /// There are further hits: ask with a larger offset or limit.
+    pub has_more: bool,
+    /// Tokens of the hits' texts together, by estimate.
+    pub n_tokens: usize,
     pub took_us: u64,
 }
 
@@ -207,6 +224,32 @@ pub struct SearchHit {
     pub parts: Vec<(String, f32)>,
     /// Query terms found.
     pub matched: Vec<String>,
+    /// Why it is an answer, in one line for people.
+    pub why: String,
+    pub state: HitState,
+    pub text: String,
+    /// The text ends early because of the budget.
+    pub is_cut: bool,
+}
+
+/// What the text of a hit is worth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum HitState {
+    /// As saved on disk.
+    #[default]
+    Saved,
+    /// As an editor has it, not saved yet.
+    Unsaved,
+    /// The file changed since it was indexed; lines and text are missing.
+    Stale,
+}
+
+/// A stretch of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TextView {
+    pub location: Location,
+    pub state: HitState,
     pub text: String,
 }
 

@@ -12,10 +12,10 @@ pub mod wire;
 
 pub use answer::{
     Answer, ApiError, CompletionItem, CompletionSource, DaemonStatus, ErrorCode, Event, FoldView,
-    Freshness, GraphEdgeView, Health, HierarchyView, ImportEdit, Location, ModelState, OutlineText,
-    PathOutcome, PlanView, ProgressView, ReferenceView, RenameView, Response, RingCost, SearchHit,
-    SearchView, SegmentView, SignatureView, SkippedFile, Suggestion, SymbolView, Timings,
-    WorkspaceStatus,
+    Freshness, GraphEdgeView, Health, HierarchyView, HitState, ImportEdit, Location, ModelState,
+    OutlineText, PathOutcome, PlanView, ProgressView, ReachedView, ReferenceView, RenameView,
+    Response, RingCost, SearchHit, SearchView, SegmentView, SignatureView, SkippedFile, Suggestion,
+    SymbolView, TextView, Timings, WorkspaceStatus,
 };
 pub use request::{At, Encoding, Frame, Method, Preset, Request};
 

@@ -92,6 +92,15 @@ pub enum Method {
         query: String,
         limit: usize,
         near: Option<At>,
+        /// Best hits to leave out: those of the pages before.
+        #[serde(default)]
+        offset: usize,
+        /// Find code like that at this place; `query` may be empty or narrow by filters.
+        #[serde(default)]
+        like: Option<At>,
+        /// Texts of hits together have at most this many tokens; the last one is cut at a line.
+        #[serde(default)]
+        budget_tokens: Option<usize>,
     },
     /// Literal or regular-expression search over current texts.
     Grep {
@@ -99,6 +108,12 @@ pub enum Method {
         regex: bool,
         ignore_case: bool,
         limit: usize,
+        /// Only whole words.
+        #[serde(default)]
+        word: bool,
+        /// Only files whose path contains this text or matches this glob.
+        #[serde(default)]
+        path: Option<String>,
     },
     Definition {
         at: At,
@@ -145,6 +160,11 @@ pub enum Method {
     Callees {
         at: At,
     },
+    /// What a change of the symbol at `at` may reach, nearest first.
+    Impact {
+        at: At,
+        limit: usize,
+    },
     /// Symbols of the workspace whose name fits `query`, best first.
     Symbols {
         query: String,
@@ -153,6 +173,13 @@ pub enum Method {
     /// Symbols of one file, in document order.
     DocumentSymbols {
         path: String,
+    },
+    /// Lines `first..last` (zero-based) of an indexed file, as indexed: unsaved text of editors
+    /// counts, secrets are overwritten.
+    Lines {
+        path: String,
+        first: u32,
+        last: u32,
     },
     /// The repository map in at most `budget_tokens`, drawn around `focus` if given.
     Outline {
@@ -209,4 +236,13 @@ pub enum Method {
     },
     /// Ends the daemon after answering.
     Shutdown,
+}
+
+impl Method {
+    /// A plain search: the first `limit` hits for `query`.
+    #[must_use]
+    pub fn search(query: &str, limit: usize) -> Self {
+        let query = query.to_owned();
+        Self::Search { query, limit, near: None, offset: 0, like: None, budget_tokens: None }
+    }
 }

@@ -11,6 +11,7 @@ mod eval;
 mod graph;
 mod index;
 mod lsp;
+mod mcp;
 mod model;
 mod outline;
 mod print;
@@ -39,6 +40,7 @@ use crate::{
 pub use demo::DemoView;
 pub use doctor::Check;
 pub use model::ModelsView;
+pub(crate) use target::parse as typed_position;
 
 /// What commands print that no daemon is asked for.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -121,6 +123,7 @@ fn dispatch(command: Command, context: &mut Context) -> Result<ExitCode, Failure
         Command::Model(command) => model::run(context, command),
         Command::Daemon(command) => daemon::run(context, &command),
         Command::Lsp(_) => lsp::run(context),
+        Command::Mcp(args) => mcp::run(context, &args),
         Command::Config(command) => config::run(context, &command),
         Command::Doctor => doctor::run(context),
         Command::Demo(args) => demo::run(context, &args),

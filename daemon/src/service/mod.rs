@@ -4,6 +4,7 @@
 
 mod complete;
 mod editor;
+mod find;
 mod imports;
 mod plan;
 mod pool;
@@ -28,8 +29,9 @@ use fovea_api::{
 };
 
 use fovea_context::{Mode, PromptFormat, TokenCounter};
+use fovea_indexer::grep::GrepQuery;
 
-use self::{complete::CompleteOptions, plan::PlanOptions, query::Query};
+use self::{complete::CompleteOptions, find::Find, plan::PlanOptions, query::Query};
 pub use session::{Running, Session};
 
 use crate::{
@@ -226,11 +228,15 @@ impl Service {
                 Ok(Answer::Done)
             }
             Method::Dump { after, path } => query(None)?.dump(after.as_deref(), path.as_deref()),
-            Method::Search { query: text, limit, near } => {
-                query(None)?.search(&text, limit, near.as_ref())
+            Method::Search { query: text, limit, near, offset, like, budget_tokens } => {
+                let find = Find { text, limit, near, offset, like, budget_tokens };
+                query(None)?.search(find)
             }
-            Method::Grep { pattern, regex, ignore_case, limit } => {
-                query(None)?.grep(pattern, regex, ignore_case, limit)
+            Method::Grep { pattern, regex, ignore_case, limit, word, path } => {
+                let is_literal = !regex;
+                let is_word = word;
+                let lines = GrepQuery { pattern, is_literal, ignore_case, is_word, path, limit };
+                query(None)?.grep(&lines)
             }
             Method::Definition { at } => query(Some(&at.path))?.definition(&at),
             Method::References { at, include_definition } => {
@@ -248,10 +254,12 @@ impl Service {
             Method::Around { cursors } => query(None)?.around(&cursors),
             Method::Callers { at } => query(Some(&at.path))?.callers(&at),
             Method::Callees { at } => query(Some(&at.path))?.callees(&at),
+            Method::Impact { at, limit } => query(Some(&at.path))?.impact(&at, limit),
             Method::Symbols { query: text, limit } => {
                 Ok(query(None)?.workspace_symbols(&text, limit))
             }
             Method::DocumentSymbols { path } => query(Some(&path))?.document_symbols(&path),
+            Method::Lines { path, first, last } => query(Some(&path))?.lines(&path, first, last),
             Method::Outline { budget_tokens, focus } => {
                 query(None)?.outline(budget_tokens, focus.as_ref())
             }

@@ -7,15 +7,13 @@ use std::{
 };
 
 use fovea_api::{
-    Answer, ApiError, At, CompletionItem, Encoding, ErrorCode, OutlineText, SearchHit, SearchView,
+    Answer, ApiError, At, CompletionItem, Encoding, ErrorCode, OutlineText, ReachedView,
 };
 use fovea_context::{Estimate, OutlineFocus, outline};
 use fovea_indexer::{
     Cancel, FileId, Snapshot, SymbolId,
     facts::{Role, SymbolFacts},
     graph::{Candidate, Certainty, Edge, FilePosition, FileRange, Reference},
-    grep::GrepQuery,
-    rank::{QueryError, SearchQuery},
     text::{ByteRange, LineCol, LineIndex},
 };
 
@@ -31,6 +29,9 @@ const EDIT: Duration = Duration::from_millis(500);
 
 /// Text of one page of a dump: half a frame, as JSON escapes its line ends.
 const DUMP_PAGE_BYTES: usize = 16 << 20;
+
+/// Symbols in the answer to one question about impact, at most.
+const MAX_REACHED: usize = 1_000;
 
 /// One question's view of its workspace.
 pub(super) struct Query<'a> {
@@ -84,7 +85,7 @@ impl<'a> Query<'a> {
     }
 
     /// Checks that `path` is one of ours and returns its file.
-    fn file(&self, path: &str) -> Result<FileId> {
+    pub(super) fn file(&self, path: &str) -> Result<FileId> {
         check_path(path)?;
         self.snapshot.file(path).ok_or_else(|| self.not_indexed(path))
     }
@@ -128,82 +129,10 @@ impl<'a> Query<'a> {
         Ok(Answer::Dump { text: page.text, next: page.next })
     }
 
-    fn position(&self, at: &At) -> Result<FilePosition> {
+    pub(super) fn position(&self, at: &At) -> Result<FilePosition> {
         let place = self.place(at)?;
         let file = place.file.ok_or_else(|| self.not_indexed(&at.path))?;
         Ok(FilePosition { file, offset: place.offset })
-    }
-
-    pub(super) fn search(&self, text: &str, limit: usize, near: Option<&At>) -> Result<Answer> {
-        let started = Instant::now();
-        let near = near.map(|at| self.position(at)).transpose()?;
-        let query = SearchQuery { text: text.to_owned(), limit, near, exclude: Vec::new() };
-        let results = self.snapshot.search(&query, &self.cancel).map_err(bad_query)?;
-        let views = self.views();
-        let hits = results.hits.into_iter().map(|hit| {
-            let file = hit.chunk.file;
-            let symbol = hit.symbol.and_then(|id| views.symbol(id, Certainty::Exact));
-            let location = views.location(file, hit.range);
-            let parts = [
-                ("lexical", hit.parts.lexical),
-                ("vector", hit.parts.vector),
-                ("symbol", hit.parts.symbol),
-                ("path", hit.parts.path),
-                ("graph", hit.parts.graph),
-                ("structure", hit.parts.structure),
-            ];
-            SearchHit {
-                at: symbol.as_ref().map_or_else(|| location.start(), |s| s.location.clone()),
-                location,
-                symbol: symbol.as_ref().map(|symbol| symbol.name.clone()),
-                symbol_kind: symbol.map(|symbol| symbol.kind),
-                score: hit.score,
-                parts: parts.map(|(name, value)| (name.to_owned(), value)).into(),
-                matched: hit.matched,
-                text: views.slice(file, hit.range),
-            }
-        });
-        let query_kind = serde_json::to_value(results.kind).ok();
-        let query_kind = query_kind.and_then(|kind| kind.as_str().map(str::to_owned));
-        Ok(Answer::Search(SearchView {
-            query_kind: query_kind.unwrap_or_default(),
-            hits: hits.collect(),
-            took_us: started.elapsed().as_micros() as u64,
-        }))
-    }
-
-    pub(super) fn grep(
-        &self,
-        pattern: String,
-        is_regex: bool,
-        ignore_case: bool,
-        limit: usize,
-    ) -> Result<Answer> {
-        let started = Instant::now();
-        let query = GrepQuery {
-            pattern,
-            is_literal: !is_regex,
-            ignore_case,
-            limit,
-            ..GrepQuery::default()
-        };
-        let results = self.snapshot.grep(&query, &self.cancel).map_err(bad_query)?;
-        let views = self.views();
-        let hits = results.lines.into_iter().map(|line| SearchHit {
-            location: views.location(line.file, line.range),
-            at: views.location(line.file, line.matches.first().copied().unwrap_or(line.range)),
-            symbol: None,
-            symbol_kind: None,
-            score: 1.0,
-            parts: Vec::new(),
-            matched: line.matches.iter().map(|range| views.slice(line.file, *range)).collect(),
-            text: line.text,
-        });
-        Ok(Answer::Search(SearchView {
-            query_kind: "code".to_owned(),
-            hits: hits.collect(),
-            took_us: started.elapsed().as_micros() as u64,
-        }))
     }
 
     pub(super) fn definition(&self, at: &At) -> Result<Answer> {
@@ -282,6 +211,25 @@ impl<'a> Query<'a> {
         Ok(Answer::Edges { of: views.symbol(of.symbol, of.certainty), edges })
     }
 
+    pub(super) fn impact(&self, at: &At, limit: usize) -> Result<Answer> {
+        let Some(of) = self.symbol_at(at)? else {
+            return Ok(Answer::Impact { of: None, reached: Vec::new(), has_more: false });
+        };
+        let limit = limit.clamp(1, MAX_REACHED);
+        let mut found = self.snapshot.graph().impact(of.symbol, limit + 1, &self.cancel);
+        let has_more = found.len() > limit;
+        found.truncate(limit);
+        let views = self.views();
+        let reached = found.into_iter().filter_map(|(id, n_steps)| {
+            let facts = self.snapshot.facts(id.file)?;
+            let is_test = facts.symbols.get(id.index as usize)?.is_test;
+            let symbol = views.symbol(id, Certainty::Exact)?;
+            Some(ReachedView { symbol, n_steps, is_test })
+        });
+        let reached = reached.collect();
+        Ok(Answer::Impact { of: views.symbol(of.symbol, of.certainty), reached, has_more })
+    }
+
     pub(super) fn workspace_symbols(&self, query: &str, limit: usize) -> Answer {
         let views = self.views();
         // Local names fit as well and are not asked for: ask for more, so that enough are left.
@@ -357,10 +305,6 @@ impl<'a> Query<'a> {
         }
         Ok(Answer::Offers(items))
     }
-}
-
-fn bad_query(err: QueryError) -> ApiError {
-    ApiError { code: ErrorCode::BadRequest, message: err.to_string() }
 }
 
 fn bad_request(message: String) -> ApiError {

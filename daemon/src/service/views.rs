@@ -33,6 +33,11 @@ impl<'a> Views<'a> {
         texts.entry(file).or_insert_with(read).clone()
     }
 
+    /// False if the file changed on disk since it was indexed.
+    pub(super) fn has_text(&self, file: FileId) -> bool {
+        self.text(file).is_some()
+    }
+
     /// Lines and columns are zero if the file changed on disk since it was indexed.
     pub(super) fn location(&self, file: FileId, range: ByteRange) -> Location {
         let path = self.snapshot.path(file);
@@ -48,6 +53,17 @@ impl<'a> Views<'a> {
 
     pub(super) fn slice(&self, file: FileId, range: ByteRange) -> String {
         self.text(file).map(|text| range.slice(&text.0).to_owned()).unwrap_or_default()
+    }
+
+    /// The bytes of lines `first..last`, as far as the file has them; `None` if it changed on disk.
+    pub(super) fn lines(&self, file: FileId, first: u32, last: u32) -> Option<ByteRange> {
+        let text = self.text(file)?;
+        let n_lines = text.1.n_lines();
+        let start = |line: u32| text.1.line_range(line).map(|range| range.start);
+        let end = text.0.len() as u32;
+        let from = start(first.min(n_lines)).unwrap_or(end);
+        let to = start(last.min(n_lines)).unwrap_or(end);
+        Some(ByteRange::new(from, to.max(from)))
     }
 
     fn line(&self, file: FileId, offset: u32) -> String {

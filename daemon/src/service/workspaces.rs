@@ -96,12 +96,18 @@ impl Workspaces {
         let unavailable = |message: String| ApiError { code: ErrorCode::Unavailable, message };
         let parts = self.parts.get_or_init(|| self.make_parts());
         let folder = self.dirs.workspace(&root);
+        // A workspace may do without vectors; another one of the same daemon may not.
+        let config = config::load(&self.layers.with_root(&root)).map(|loaded| loaded.config);
+        let embedder = match config.unwrap_or_else(|_| self.config.clone()).index.vectors {
+            true => Arc::clone(&parts.embedder),
+            false => vector::none(),
+        };
         let options = WorkspaceOptions {
             folder,
             cookies: self.dirs.runtime.join("cookies"),
             layers: self.layers.clone(),
             facts: Arc::clone(&parts.facts),
-            embedder: Arc::clone(&parts.embedder),
+            embedder,
             pool: Arc::clone(&parts.pool),
             root,
         };

@@ -1,7 +1,7 @@
 //! Every kind of question, and every kind of bad input.
 
 use expect_test::expect;
-use fovea_api::{Answer, At, Encoding, ErrorCode, Health, Method, Preset};
+use fovea_api::{Answer, At, Encoding, ErrorCode, Health, Method, Preset, SearchHit};
 
 use crate::support::Repository;
 
@@ -32,9 +32,7 @@ def total(sides):
 fn questions_are_answered_from_the_index() {
     let repository = Repository::new(SHAPES);
     let engine = repository.open();
-    let Answer::Search(found) =
-        engine.call(Method::Search { query: "Square".into(), limit: 5, near: None })
-    else {
+    let Answer::Search(found) = engine.call(Method::search("Square", 5)) else {
         panic!("hits were expected")
     };
     assert_eq!(found.hits[0].location.path, "shape.py");
@@ -44,11 +42,13 @@ fn questions_are_answered_from_the_index() {
         regex: false,
         ignore_case: false,
         limit: 10,
+        word: false,
+        path: None,
     }) else {
         panic!("lines were expected")
     };
-    let lines: Vec<_> = lines.hits.iter().map(|hit| hit.location.start_line + 1).collect();
-    assert_eq!(lines, [8, 11]);
+    let place = |hit: &SearchHit| (hit.at.start_line + 1, hit.at.start_column + 1);
+    assert_eq!(lines.hits.iter().map(place).collect::<Vec<_>>(), [(8, 9), (11, 16)]);
     let Answer::Symbols(symbols) = engine.call(Method::Symbols { query: "area".into(), limit: 5 })
     else {
         panic!("symbols were expected")
@@ -149,9 +149,7 @@ fn an_empty_repository_answers() {
     let status = engine.status_when_ready();
     expect!["nothing to index: there are no files, or ignore rules exclude all of them"]
         .assert_eq(&status.summary);
-    let Answer::Search(found) =
-        engine.call(Method::Search { query: "anything".into(), limit: 5, near: None })
-    else {
+    let Answer::Search(found) = engine.call(Method::search("anything", 5)) else {
         panic!("an empty list was expected")
     };
     assert!(found.hits.is_empty());

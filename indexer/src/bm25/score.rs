@@ -104,6 +104,13 @@ impl Lexical {
         overlay.map(FileTerms::heap_bytes).sum()
     }
 
+    /// Live chunks whose body has `term`.
+    pub(crate) fn n_chunks_with(&self, term: &str) -> usize {
+        let mut n = 0;
+        self.postings(term, Field::Body, |_, _, _| n += 1);
+        n
+    }
+
     /// Scores all chunks that have one of `terms`. Damaged postings count as missing.
     pub(crate) fn score(&self, terms: &[QueryTerm], cancel: &Cancel) -> LexicalMatches {
         let n_slots = self.n_chunks() as usize;

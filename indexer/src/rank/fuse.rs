@@ -4,7 +4,7 @@
 use rustc_hash::FxHashMap;
 
 use super::{
-    MAX_HITS, QueryError, QueryKind, ScoreParts, SearchQuery, SearchResults, fuzzy,
+    MAX_HITS, QueryError, QueryKind, ScoreParts, SearchQuery, SearchResults, fuzzy, like,
     path::{self, PathRole},
     present,
     query::{self, Query},
@@ -123,6 +123,8 @@ pub(super) struct Candidate {
     pub(super) parts: ScoreParts,
     pub(super) score: f32,
     pub(super) mask: u64,
+    pub(super) similarity: Option<f32>,
+    pub(super) nearness: Option<f32>,
 }
 
 pub(crate) fn search(
@@ -131,8 +133,16 @@ pub(crate) fn search(
     weights: &Weights,
     cancel: &Cancel,
 ) -> Result<SearchResults, QueryError> {
-    let query = query::parse(&request.text)?;
-    let limit = request.limit.clamp(1, MAX_HITS);
+    let query = match request.like {
+        Some(at) => like::query(snapshot, at, &request.text)?,
+        None => query::parse(&request.text)?,
+    };
+    if query.filters.changed.is_some() && request.changed.is_none() {
+        return Err(QueryError::NoChanges);
+    }
+    let offset = request.offset.min(MAX_HITS);
+    // One more than asked for tells whether there are more.
+    let limit = offset.saturating_add(request.limit.max(1)).min(MAX_HITS);
     let matches = snapshot.data().lexical.score(&query.terms, cancel);
     let mut search = Search {
         snapshot,
@@ -143,8 +153,11 @@ pub(crate) fn search(
     };
     let candidates = search.candidates(&matches, limit, cancel);
     let scored = search.score(candidates, cancel);
-    let hits = present::present(snapshot, &query, scored, weights.repeat, limit, cancel);
-    Ok(SearchResults { kind: query.kind, hits })
+    let mut hits = present::present(snapshot, &query, scored, weights.repeat, limit + 1, cancel);
+    let has_more = hits.len() > limit;
+    hits.truncate(limit);
+    hits.drain(..offset.min(hits.len()));
+    Ok(SearchResults { kind: query.kind, hits, has_more })
 }
 
 struct Search<'a> {
@@ -306,28 +319,27 @@ impl Search<'_> {
             .into_iter()
             .map(|(chunk, raw)| {
                 let file = self.files.of(chunk.file);
-                let names = self.files.share(raw.masks[Field::Names as usize]);
-                let mut parts = ScoreParts {
+                let share = |masks: [u64; 3], field| self.files.share(masks[field as usize]);
+                let nearness = near.get(&chunk.file).copied();
+                let subject = subjects.get(&chunk.file).copied().unwrap_or(0.0);
+                let parts = ScoreParts {
                     lexical: weights.lexical * lexical.z(raw.lexical),
                     vector: vector_weight * raw.similarity.map_or(-1.0, |s| similarity.z(s)),
                     symbol: weights.symbol * raw.symbol,
-                    path: weights.path * self.files.share(file.masks[Field::Path as usize])
-                        + weights.subject * subjects.get(&chunk.file).copied().unwrap_or(0.0),
-                    graph: weights.graph * near.get(&chunk.file).copied().unwrap_or(0.0),
-                    structure: weights.names * names
-                        + weights.file_names * self.files.share(file.masks[Field::Names as usize])
-                        + weights.file_body * self.files.share(file.any_mask())
-                        + weights.file_sum * sums.z(file.sum),
+                    path: weights.path * share(file.masks, Field::Path),
+                    subject: weights.subject * subject,
+                    names: weights.names * share(raw.masks, Field::Names),
+                    file_names: weights.file_names * share(file.masks, Field::Names),
+                    file_body: weights.file_body * self.files.share(file.any_mask()),
+                    file_sum: weights.file_sum * sums.z(file.sum),
+                    role: -self.lowered(chunk.file),
+                    repeat: 0.0,
+                    graph: weights.graph * nearness.unwrap_or(0.0),
                 };
-                parts.structure -= self.lowered(chunk.file);
-                let score = parts.lexical
-                    + parts.vector
-                    + parts.symbol
-                    + parts.path
-                    + parts.graph
-                    + parts.structure;
+                let score = parts.sum();
                 let mask = raw.masks.iter().fold(0, |all, mask| all | mask);
-                Candidate { chunk, defines: raw.defines, parts, score, mask }
+                let Raw { defines, similarity, .. } = raw;
+                Candidate { chunk, defines, parts, score, mask, similarity, nearness }
             })
             .collect();
         scored.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.chunk.cmp(&b.chunk)));
@@ -495,7 +507,11 @@ impl<'a> Files<'a> {
     }
 
     fn is_allowed(&self, request: &SearchQuery, file: FileId) -> bool {
-        self.of(file).is_allowed && !request.exclude.contains(&file)
+        let changed = self.query.filters.changed;
+        let is_changed = || request.changed.as_ref().is_some_and(|files| files.contains(&file));
+        self.of(file).is_allowed
+            && !request.exclude.contains(&file)
+            && changed.is_none_or(|wanted| wanted == is_changed())
     }
 
     /// Share of the query, by rarity, that `mask` has.

@@ -80,7 +80,7 @@ pub(super) fn present(
         let Some(hit) = hit(snapshot, query, candidate, next.score) else { continue };
         let is_shown =
             ranges.iter().any(|range| range.start <= hit.range.start && hit.range.end <= range.end);
-        if is_shown || !phrases.all_in(snapshot, &hit) {
+        if is_shown || query.without == Some(hit.chunk) || !phrases.all_in(snapshot, &hit) {
             continue;
         }
         ranges.push(hit.range);
@@ -105,7 +105,7 @@ fn hit(snapshot: &Snapshot, query: &Query, candidate: &Candidate, score: f32) ->
     let (range, lines) = shown_range(facts, chunk, symbol);
     let mut parts = candidate.parts.clone();
     // What diversity took.
-    parts.structure += score - candidate.score;
+    parts.repeat = score - candidate.score;
     let mut matched: Vec<String> = Vec::new();
     for (index, term) in query.terms.iter().enumerate() {
         if candidate.mask & 1 << index != 0 && !matched.contains(&term.typed) {
@@ -120,6 +120,9 @@ fn hit(snapshot: &Snapshot, query: &Query, candidate: &Candidate, score: f32) ->
         score,
         parts,
         matched,
+        similarity: candidate.similarity,
+        is_definition: candidate.defines.is_some(),
+        nearness: candidate.nearness,
     })
 }
 

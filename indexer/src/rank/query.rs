@@ -5,7 +5,7 @@ use rustc_hash::FxHashSet;
 
 use super::{QueryError, QueryKind};
 use crate::{
-    Language,
+    ChunkId, Language,
     bm25::{MAX_TERMS, QueryTerm, tokenize, tokenize::TermKind},
     facts::SymbolKind,
 };
@@ -27,6 +27,8 @@ pub(crate) struct Query {
     pub(crate) phrases: Vec<String>,
     pub(crate) filters: Filters,
     pub(crate) asks: Asks,
+    /// The chunk that the query was made of, which is no answer to it.
+    pub(crate) without: Option<ChunkId>,
 }
 
 /// What the words ask for, beside the subject.
@@ -46,6 +48,8 @@ pub(crate) struct Filters {
     pub(crate) not_paths: Vec<PathFilter>,
     /// `Some(true)`: only tests; `Some(false)`: no tests.
     pub(crate) tests: Option<bool>,
+    /// `Some(true)`: only files that differ from the last commit; `Some(false)`: only the others.
+    pub(crate) changed: Option<bool>,
 }
 
 impl Filters {
@@ -90,11 +94,28 @@ impl PathFilter {
     }
 }
 
-/// Reads `text`.
-pub(crate) fn parse(text: &str) -> Result<Query, QueryError> {
+/// The filters of `text` alone.
+pub(crate) fn filters(text: &str) -> Result<Filters, QueryError> {
+    check_length(text)?;
+    let mut filters = Filters::default();
+    for word in split(text) {
+        if let Some((negated, name, value)) = as_filter(word) {
+            read_filter(&mut filters, negated, name, value)?;
+        }
+    }
+    Ok(filters)
+}
+
+fn check_length(text: &str) -> Result<(), QueryError> {
     if text.len() > MAX_QUERY_BYTES {
         return Err(QueryError::TooLong { n_bytes: text.len(), limit: MAX_QUERY_BYTES });
     }
+    Ok(())
+}
+
+/// Reads `text`.
+pub(crate) fn parse(text: &str) -> Result<Query, QueryError> {
+    check_length(text)?;
     let mut filters = Filters::default();
     let mut phrases = Vec::new();
     let mut words: Vec<&str> = Vec::new();
@@ -121,7 +142,7 @@ pub(crate) fn parse(text: &str) -> Result<Query, QueryError> {
         return Err(QueryError::Empty);
     }
     let asks = asks(&words);
-    Ok(Query { kind, text: subject, terms, names, phrases, filters, asks })
+    Ok(Query { kind, text: subject, terms, names, phrases, filters, asks, without: None })
 }
 
 /// Words, with quoted parts kept together (quotes included).
@@ -187,6 +208,14 @@ fn read_filter(
         "path" => filters.paths.push(PathFilter::new(value)?),
         "test" if !negated => {
             filters.tests = match value {
+                "only" | "yes" | "true" => Some(true),
+                "no" | "false" => Some(false),
+                "any" => None,
+                _ => return Err(unknown("only, no, any".into())),
+            };
+        }
+        "changed" if !negated => {
+            filters.changed = match value {
                 "only" | "yes" | "true" => Some(true),
                 "no" | "false" => Some(false),
                 "any" => None,

@@ -3,7 +3,7 @@
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::{Cancel, Snapshot, testing};
+use crate::{Cancel, FileId, Snapshot, testing};
 
 const FIXTURE: &str = "\
 //- /src/session.py
@@ -75,17 +75,73 @@ fn filters_and_phrases_narrow() {
     check_search("\"session pool\"", expect!["src/adapters.py:1-5\n"]);
     check_search(
         "session color:red",
-        expect!["unknown filter `color:`; known are lang:, path:, kind:, test:"],
+        expect!["unknown filter `color:`; known are lang:, path:, kind:, test:, changed:"],
     );
 }
 
 #[test]
 fn parts_sum_to_the_score() {
     for hit in search("how a session sends requests", 10).unwrap() {
-        let ScoreParts { lexical, vector, symbol, path, graph, structure } = hit.parts;
-        let sum = lexical + vector + symbol + path + graph + structure;
+        let sum = hit.parts.sum();
         assert!((sum - hit.score).abs() < 1e-3, "{sum} {}", hit.score);
     }
+}
+
+#[test]
+fn pages_follow_each_other_without_overlap() {
+    let page = |offset| {
+        let query =
+            SearchQuery { text: "session".to_owned(), limit: 2, offset, ..SearchQuery::default() };
+        index().search(&query, &Cancel::never()).unwrap()
+    };
+    let whole: Vec<_> = search("session", 4).unwrap().iter().map(|hit| hit.chunk).collect();
+    let (first, second) = (page(0), page(2));
+    let chunks: Vec<_> = first.hits.iter().chain(&second.hits).map(|hit| hit.chunk).collect();
+    assert_eq!(chunks, whole);
+    assert!(first.has_more);
+    assert!(page(1_000_000_000).hits.is_empty());
+}
+
+#[test]
+fn code_like_that_at_a_place_is_found_without_itself() {
+    let snapshot = index();
+    let file = snapshot.file("src/session.py").unwrap();
+    let query = SearchQuery {
+        like: Some(FilePosition { file, offset: 10 }),
+        limit: 3,
+        ..SearchQuery::default()
+    };
+    let hits = snapshot.search(&query, &Cancel::never()).unwrap().hits;
+    assert!(!hits.is_empty());
+    assert!(hits.iter().all(|hit| hit.chunk.file != file || hit.range.start > 10));
+    let narrowed = SearchQuery { text: "path:adapters".to_owned(), ..query.clone() };
+    let hits = snapshot.search(&narrowed, &Cancel::never()).unwrap().hits;
+    assert_eq!(snapshot.path(hits[0].chunk.file), "src/adapters.py");
+    let wrong = SearchQuery { text: "color:red".to_owned(), ..query };
+    assert!(matches!(
+        snapshot.search(&wrong, &Cancel::never()),
+        Err(QueryError::UnknownFilter { .. })
+    ));
+}
+
+#[test]
+fn changed_files_can_be_asked_for() {
+    let snapshot = index();
+    let file = snapshot.file("src/adapters.py").unwrap();
+    let mut query =
+        SearchQuery { text: "session changed:only".to_owned(), limit: 9, ..SearchQuery::default() };
+    assert!(asks_for_changes(&query.text) && !asks_for_changes("what changed: nothing"));
+    let error = snapshot.search(&query, &Cancel::never()).unwrap_err();
+    assert_eq!(error, QueryError::NoChanges);
+    query.changed = Some(Arc::new(HashSet::from([file])));
+    let of = |query: &SearchQuery| -> Vec<FileId> {
+        let hits = snapshot.search(query, &Cancel::never()).unwrap().hits;
+        hits.iter().map(|hit| hit.chunk.file).collect()
+    };
+    assert_eq!(of(&query), [file]);
+    query.text = "session changed:no".to_owned();
+    let others = of(&query);
+    assert!(!others.is_empty() && !others.contains(&file));
 }
 
 #[test]

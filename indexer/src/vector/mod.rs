@@ -29,3 +29,29 @@ pub trait Embedder: Send + Sync {
 
 /// A shared embedder.
 pub type SharedEmbedder = Arc<dyn Embedder>;
+
+/// No vectors at all: search goes by words, names and structure.
+#[must_use]
+pub fn none() -> SharedEmbedder {
+    Arc::new(NoVectors)
+}
+
+struct NoVectors;
+
+impl Embedder for NoVectors {
+    fn model_id(&self) -> &str {
+        "none"
+    }
+
+    fn dim(&self) -> usize {
+        0
+    }
+
+    fn fusion_weight(&self) -> f32 {
+        0.0
+    }
+
+    fn embed(&self, _: &[&str]) -> Vec<f32> {
+        Vec::new()
+    }
+}

@@ -117,8 +117,12 @@ fn encode_vectors(vectors: &ChunkVectors) -> Vec<u8> {
 }
 
 pub(super) fn decode_vectors(bytes: &[u8], n_chunks: usize, dim: usize) -> Option<ChunkVectors> {
-    if dim == 0 || bytes.len() != n_chunks * dim {
+    if bytes.len() != n_chunks * dim {
         return None;
+    }
+    // Without an embedder there is nothing to cut into rows.
+    if dim == 0 {
+        return Some(Vec::new());
     }
     let row = |row: &[u8]| row.iter().map(|byte| byte.cast_signed()).collect();
     Some(bytes.chunks_exact(dim).map(row).collect())

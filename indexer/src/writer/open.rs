@@ -230,6 +230,7 @@ impl IndexWriter {
         let mark = self.store.payload().unwrap_or_default();
         let is_current = mark == self.manifest.lexical_mark
             && mark == lexical_mark(&self.manifest.files)
+            && totals.keys().all(|file| (file.0 as usize) < self.tracked.len())
             && files.values().all(|file| {
                 let facts =
                     self.tracked[file.id.0 as usize].saved.as_ref().map(|saved| &saved.facts);
@@ -242,11 +243,8 @@ impl IndexWriter {
                 let saved = saved.expect("listed by saved_files");
                 saved.lengths = totals.get(&file.id).map(|total| total.1).unwrap_or_default();
             }
-            for file in totals.keys().filter(|file| {
-                self.tracked.get(file.0 as usize).is_none_or(|tracked| tracked.saved.is_none())
-            }) {
-                self.dirty.insert(*file);
-            }
+            let is_gone = |file: &&FileId| self.tracked[file.0 as usize].saved.is_none();
+            self.dirty.extend(totals.keys().filter(is_gone));
             return Ok(());
         }
         if totals.is_empty() && files.is_empty() {

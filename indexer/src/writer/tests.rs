@@ -384,3 +384,50 @@ fn lost_facts_are_derived_again() {
     assert_eq!(answers(&writer.snapshot()), before);
     assert_eq!(workspace.facts.len(), 6, "facts and vectors are stored again");
 }
+
+#[test]
+fn the_same_content_is_embedded_once_whatever_its_path() {
+    let workspace = Workspace::new(FIXTURE);
+    let mut writer = workspace.indexed();
+    let n_embedded = || workspace.embedder.0.load(Ordering::Relaxed);
+    let before = n_embedded();
+    let text = workspace.files.read("src/net.rs").unwrap();
+    // A copy, a move, and an edit that is taken back.
+    let copied = workspace.set("src/copy.rs", &text);
+    apply(&mut writer, vec![copied, FileChange::Removed { path: "src/net.rs".into() }]);
+    assert_eq!(n_embedded(), before, "a copy costs nothing");
+    let edited = workspace.set("src/copy.rs", "pub fn another() {}\n");
+    apply(&mut writer, vec![edited]);
+    assert_eq!(n_embedded(), before + 1);
+    let undone = workspace.set("src/copy.rs", &text);
+    let snapshot = apply(&mut writer, vec![undone]);
+    assert_eq!(n_embedded(), before + 1, "a text that was seen before costs nothing");
+    let n_chunks: usize =
+        snapshot.files().map(|file| snapshot.facts(file).unwrap().chunks.len()).sum();
+    assert_eq!(snapshot.data().vectors.len(), n_chunks, "no vector of a removed chunk is left");
+}
+
+#[test]
+fn without_an_embedder_search_goes_by_words() {
+    let workspace = Workspace::new(FIXTURE);
+    let open = || {
+        let storage = Storage::Directory(workspace.dir.path().to_owned());
+        let source = Arc::clone(&workspace.files) as _;
+        let facts = Arc::clone(&workspace.facts) as _;
+        IndexWriter::open(storage, facts, source, crate::vector::none()).unwrap()
+    };
+    let mut writer = open();
+    let snapshot = apply(&mut writer, workspace.saved());
+    assert!(found(&snapshot, "load_config"));
+    assert_eq!(snapshot.stats().vector_bytes, 0);
+    assert_eq!(workspace.embedder.0.load(Ordering::Relaxed), 0);
+    writer.commit().unwrap();
+    drop(writer);
+    let writer = open();
+    assert_eq!(writer.opened(), &Opened { n_files: 3, ..Opened::default() }, "nothing is parsed");
+    assert!(found(&writer.snapshot(), "load_config"));
+    drop(writer);
+    // Switched on again: embedded at the next open.
+    let snapshot = workspace.open().snapshot();
+    assert!(snapshot.stats().vector_bytes > 0 && found(&snapshot, "load_config"));
+}
