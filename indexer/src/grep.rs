@@ -1,5 +1,6 @@
 //! Literal and regex search over the current texts: line by line, the same lines that ripgrep
-//! prints for the same files. Bounded in pattern size, matches and memory.
+//! prints for the same files. Bounded in pattern size, matches and memory. Files that cannot have a
+//! match by their trigrams are not read.
 
 use std::{
     collections::BTreeMap,
@@ -9,6 +10,8 @@ use std::{
 use rayon::prelude::*;
 use regex::bytes::{Regex, RegexBuilder};
 
+pub(crate) use self::trigrams::Trigrams;
+use self::trigrams::{Filter, Wanted};
 use crate::{Cancel, FileId, Snapshot, rank::QueryError, text::ByteRange};
 
 /// What to look for.
@@ -61,7 +64,8 @@ pub(crate) fn grep(
     query: &GrepQuery,
     cancel: &Cancel,
 ) -> Result<GrepResults, QueryError> {
-    let regex = compile(query)?;
+    let (regex, wanted) = compile(query)?;
+    let trigrams = &snapshot.data().trigrams;
     let path = query.path.as_deref().map(crate::rank::PathFilter::new).transpose()?;
     let limit = query.limit.clamp(1, MAX_LINES);
     let mut files: BTreeMap<&str, FileId> = BTreeMap::new();
@@ -84,10 +88,21 @@ pub(crate) fn grep(
         let found: Vec<Vec<GrepLine>> = batch
             .par_iter()
             .map(|file| {
+                let hash = snapshot.hash(*file);
+                let filter = hash.and_then(|hash| trigrams.get(*file, hash));
+                if filter.as_ref().is_some_and(|filter| !wanted.may_match(filter)) {
+                    return Vec::new();
+                }
                 let Some(text) = snapshot.text(*file) else {
                     n_stale.fetch_add(1, Ordering::Relaxed);
                     return Vec::new();
                 };
+                if wanted.is_useful()
+                    && filter.is_none()
+                    && let Some(hash) = hash
+                {
+                    trigrams.put(*file, hash, Filter::new(text.as_bytes()));
+                }
                 let lines = matching_lines(&regex, *file, &text, limit + 1);
                 n_found.fetch_add(lines.len(), Ordering::Relaxed);
                 lines
@@ -101,7 +116,7 @@ pub(crate) fn grep(
     Ok(results)
 }
 
-fn compile(query: &GrepQuery) -> Result<Regex, QueryError> {
+fn compile(query: &GrepQuery) -> Result<(Regex, Wanted), QueryError> {
     let invalid = |reason: String| QueryError::Regex {
         pattern: query.pattern.chars().take(80).collect(),
         reason,
@@ -125,7 +140,12 @@ fn compile(query: &GrepQuery) -> Result<Regex, QueryError> {
         .size_limit(MAX_COMPILED_BYTES)
         .dfa_size_limit(MAX_COMPILED_BYTES)
         .nest_limit(200);
-    regex.build().map_err(|error| invalid(reason(&error)))
+    let regex = regex.build().map_err(|error| invalid(reason(&error)))?;
+    // The same text as the compiled pattern's; what cannot be read here is not filtered.
+    let mut parser = regex_syntax::ParserBuilder::new();
+    parser.multi_line(true).case_insensitive(query.ignore_case).nest_limit(200).utf8(false);
+    let wanted = parser.build().parse(&pattern).map(|hir| Wanted::of(&hir)).unwrap_or_default();
+    Ok((regex, wanted))
 }
 
 /// One line of the regex crate's message, which otherwise repeats the pattern.
@@ -151,7 +171,11 @@ fn matching_lines(regex: &Regex, file: FileId, text: &str, limit: usize) -> Vec<
         return lines;
     }
     let mut start = 0;
-    for (number, line) in text.split_inclusive('\n').enumerate() {
+    // As ripgrep, which takes a byte order mark away.
+    if text.starts_with('\u{feff}') {
+        start = '\u{feff}'.len_utf8();
+    }
+    for (number, line) in text[start..].split_inclusive('\n').enumerate() {
         let content = line.strip_suffix('\n').unwrap_or(line);
         let matches: Vec<ByteRange> = regex
             .find_iter(content.as_bytes())
@@ -176,6 +200,8 @@ fn matching_lines(regex: &Regex, file: FileId, text: &str, limit: usize) -> Vec<
     }
     lines
 }
+
+mod trigrams;
 
 #[cfg(test)]
 mod tests;

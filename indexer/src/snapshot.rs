@@ -9,7 +9,7 @@ use crate::{
     bm25::Lexical,
     facts::{ChunkFacts, FileFacts},
     graph::Graph,
-    grep::{self, GrepQuery, GrepResults},
+    grep::{self, GrepQuery, GrepResults, Trigrams},
     rank::{self, QueryError, SearchQuery, SearchResults, Weights},
     vector::{SharedEmbedder, VectorIndex},
     vfs::{TextSource, Vfs},
@@ -29,6 +29,8 @@ pub(crate) struct SnapshotData {
     pub(crate) lexical: Lexical,
     pub(crate) vectors: VectorIndex,
     pub(crate) embedder: SharedEmbedder,
+    /// Grows with searches; right for any snapshot, as its entries are by content.
+    pub(crate) trigrams: Arc<Trigrams>,
     pub(crate) source: Arc<dyn TextSource>,
 }
 

@@ -445,6 +445,7 @@ impl IndexWriter {
                 .vectors
                 .with_changes(&changes.removed_vectors, &changes.added_vectors),
             embedder: Arc::clone(&self.embedder),
+            trigrams: Arc::clone(&previous.trigrams),
             source: Arc::clone(&self.source),
         };
         self.snapshot = Snapshot::new(data);

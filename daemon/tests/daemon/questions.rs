@@ -1,5 +1,7 @@
 //! Every kind of question, and every kind of bad input.
 
+use std::process::Command;
+
 use expect_test::expect;
 use fovea_api::{Answer, At, Encoding, ErrorCode, Health, Method, Preset, SearchHit};
 
@@ -182,4 +184,113 @@ fn a_repositorys_settings_only_narrow() {
         `index.hidden` in `/.fovea.toml` is ignored: a repository can only switch this off
         `model.path` in `/.fovea.toml` is ignored: a repository cannot set it; use the user configuration"]]
     .assert_eq(&warnings);
+}
+
+/// Tricky texts: line endings, a byte order mark, no final line feed, long lines, other scripts.
+const LINES: &str = "\
+//- /src/a.rs
+fn open_file(path: &str) -> Result<File> {}
+// a file, another file; Profile, FILE and fil\u{212a}e
+    let x = \"tab\there\"; // trailing space
+//- /docs/b.md
+The FILE is opened. Größe, größe, ΣΑΣ σας
+
+- open_file, open-file, open file
+//- /lib/c.py
+def open_file(path):
+    return open(path).read()  # openopenopen
+";
+
+#[test]
+fn grep_finds_the_lines_and_columns_that_ripgrep_finds() {
+    let repository = Repository::new(LINES);
+    repository.write("src/crlf.rs", "fn a() {}\r\n\r\nfn open_file() {}\r\n");
+    repository.write("src/bom.rs", "\u{feff}fn first() {}\nfn open_file() {}");
+    repository.write("src/long.py", format!("x = '{}open_file'\n", "é".repeat(2_000)));
+    repository.write("src/empty.py", "");
+    let engine = repository.open();
+    let sources = ["questions.rs", "support.rs", "freshness.rs"];
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/daemon");
+    for name in sources {
+        let text = std::fs::read_to_string(folder.join(name)).expect("our own sources");
+        repository.write(&format!("own/{name}"), text);
+    }
+    engine.sync();
+    let has_ripgrep = Command::new("rg").arg("--version").output().is_ok();
+    // Pattern and flags: F literal, i ignore case, w whole words.
+    let cases = [
+        ("open_file", "F"),
+        ("file", "w"),
+        ("file", "i"),
+        ("FILE", "iw"),
+        ("()", "F"),
+        ("größe", "i"),
+        ("σας", "i"),
+        ("^fn", ""),
+        (r"\}$", ""),
+        ("^$", ""),
+        (r"\s+$", ""),
+        (r"open.file", ""),
+        (r"\bopen\b", ""),
+        ("x*", ""),
+        (r"(open){2,}", ""),
+        (r"[[:upper:]]{4}", ""),
+        ("é{3}open", ""),
+        (r"\bfn\s+\w+\(", ""),
+        ("let|fn|def", "w"),
+        (r"#\[test\]", ""),
+        ("no such text here", "F"),
+        (r"\t", ""),
+        (".", ""),
+        (r"assert_eq!\(.*, ", ""),
+        ("file", "iwF"),
+    ];
+    let mut n_lines = 0;
+    for (pattern, flags) in cases {
+        let Answer::Search(found) = engine.call(Method::Grep {
+            pattern: pattern.into(),
+            regex: !flags.contains('F'),
+            ignore_case: flags.contains('i'),
+            limit: 100_000,
+            word: flags.contains('w'),
+            path: None,
+        }) else {
+            panic!("lines were expected")
+        };
+        let ours: Vec<String> = found
+            .hits
+            .iter()
+            .map(|hit| {
+                let column = hit.at.start_byte - hit.location.start_byte + 1;
+                let (path, line) = (&hit.at.path, hit.at.start_line + 1);
+                format!("{path}:{line}:{column}:{}", hit.text)
+            })
+            .collect();
+        n_lines += ours.len();
+        if has_ripgrep {
+            assert_eq!(ours, ripgrep(&repository, pattern, flags), "{pattern} {flags}");
+        }
+    }
+    assert!(n_lines > 1_000, "{n_lines}");
+    if !has_ripgrep {
+        eprintln!("ripgrep is not installed: its answers were not compared");
+    }
+}
+
+/// `path:line:column:text` by path and line.
+fn ripgrep(repository: &Repository, pattern: &str, flags: &str) -> Vec<String> {
+    let mut command = Command::new("rg");
+    command.args(["--no-config", "-n", "--column", "--no-heading", "--color=never", "--sort=path"]);
+    for flag in flags.chars() {
+        command.arg(format!("-{flag}"));
+    }
+    let output = command.arg("--").arg(pattern).current_dir(&repository.root).output();
+    let output = output.expect("starts");
+    let text = String::from_utf8(output.stdout).expect("text");
+    // By line feeds: `lines` would hide what ripgrep does with a carriage return.
+    let lines = text.strip_suffix('\n').unwrap_or(&text).split('\n');
+    lines
+        .filter(|line| !line.is_empty())
+        .map(|line| line.strip_suffix('\r').unwrap_or(line).trim_start_matches("./").to_owned())
+        .collect()
 }

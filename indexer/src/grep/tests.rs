@@ -93,3 +93,30 @@ fn a_limit_cuts_and_says_so() {
     let (_, results) = run(&GrepQuery { limit: 1, ..pattern("fn") }).unwrap();
     assert_eq!((results.lines.len(), results.is_cut), (1, true));
 }
+
+#[test]
+fn the_filter_changes_no_answer_also_after_an_edit() {
+    let source = std::sync::Arc::new(testing::MapSource::default());
+    source.set("a.rs", Some("fn first_name() {}\n"));
+    source.set("b.rs", Some("fn second_name() {}\n"));
+    let facts = std::sync::Arc::new(crate::writer::NoFacts);
+    let embedder = std::sync::Arc::new(testing::WordVotes);
+    let files = source.saved();
+    let mut writer =
+        crate::IndexWriter::open(crate::Storage::Memory, facts, source, embedder).unwrap();
+    writer.apply(files, &mut |_| {}, &Cancel::never()).unwrap();
+    let found = |snapshot: &Snapshot, text: &str| -> Vec<String> {
+        let lines = snapshot.grep(&pattern(text), &Cancel::never()).unwrap().lines;
+        lines.into_iter().map(|line| line.text).collect()
+    };
+    let snapshot = writer.snapshot();
+    for _ in 0..2 {
+        assert_eq!(found(&snapshot, "second_name"), ["fn second_name() {}"]);
+        assert_eq!(found(&snapshot, "third_name"), Vec::<String>::new());
+    }
+    let edit =
+        crate::FileChange::Edited { path: "a.rs".to_owned(), text: "fn third_name() {}\n".into() };
+    let snapshot = writer.apply(vec![edit], &mut |_| {}, &Cancel::never()).unwrap();
+    assert_eq!(found(&snapshot, "third_name"), ["fn third_name() {}"]);
+    assert_eq!(found(&snapshot, "first_name"), Vec::<String>::new());
+}

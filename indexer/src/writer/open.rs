@@ -82,6 +82,7 @@ pub(super) fn open(
         lexical: Lexical::new(crate::bm25::store::Base::empty(), Vec::new()),
         vectors: VectorIndex::new(embedder.dim()),
         embedder: Arc::clone(&embedder),
+        trigrams: Arc::default(),
         source: Arc::clone(&source),
     };
     let mut writer = IndexWriter {
