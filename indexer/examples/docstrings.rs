@@ -1,0 +1,181 @@
+//! Scores search on documentation: the first sentence of a function's documentation is the query, the
+//! function without its documentation is the answer; MRR@10 over 1,000 queries and 3,000 functions.
+//!
+//! `docstrings FOLDER ..`: folders with Python and Rust sources. The sample depends on the texts alone.
+
+#![expect(clippy::disallowed_methods, reason = "an evaluation reads files and the clock")]
+#![expect(clippy::print_stdout, reason = "the report")]
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    path::Path,
+    sync::Arc,
+    time::Instant,
+};
+
+use fovea_indexer::{
+    Cancel, ContentHash, FileChange, IndexWriter, Language, Snapshot, Storage,
+    facts::{SymbolFacts, SymbolKind},
+    parse,
+    rank::{SearchQuery, Weights},
+    vector::{self, SharedEmbedder},
+    vfs::TextSource,
+    writer::MemoryFacts,
+};
+
+const N_FUNCTIONS: usize = 3_000;
+const N_QUERIES: usize = 1_000;
+/// Shorter sentences say nothing ("Returns it.").
+const MIN_WORDS: usize = 4;
+const MIN_LINES: usize = 3;
+
+struct Texts(HashMap<String, Arc<str>>);
+
+impl TextSource for Texts {
+    fn read(&self, path: &str) -> Option<Arc<str>> {
+        self.0.get(path).cloned()
+    }
+}
+
+struct Function {
+    key: ContentHash,
+    query: String,
+    code: String,
+    extension: &'static str,
+}
+
+fn main() {
+    let folders: Vec<String> = std::env::args().skip(1).collect();
+    if folders.is_empty() {
+        println!("usage: docstrings FOLDER ..");
+        std::process::exit(2);
+    }
+    let mut functions = Vec::new();
+    folders.iter().for_each(|folder| walk(Path::new(folder), &mut functions));
+    let n_all = functions.len();
+    functions.sort_by_key(|function| function.key.0);
+    let mut seen = HashSet::new();
+    functions.retain(|function| {
+        seen.insert(function.query.clone()) && seen.insert(function.code.clone())
+    });
+    functions.truncate(N_FUNCTIONS);
+    let n_queries = N_QUERIES.min(functions.len());
+    println!("{n_all} documented functions, {} taken, {n_queries} queries", functions.len());
+
+    let without = index(&functions, vector::none());
+    let with = index(&functions, vector::embedded());
+    let no_vectors = Weights { vector: 0.0, ..Weights::default() };
+    report("BM25 of chunks", &without, &functions[..n_queries], &Weights::lexical_only());
+    report("+ names and structure", &without, &functions[..n_queries], &no_vectors);
+    report("+ static vectors (as shipped)", &with, &functions[..n_queries], &Weights::default());
+    for vector in [0.5, 1.0, 2.0] {
+        let weights = Weights { vector, ..Weights::lexical_only() };
+        let name = format!("BM25 + static vectors, weight {vector}");
+        report(&name, &with, &functions[..n_queries], &weights);
+    }
+}
+
+fn path(index: usize, function: &Function) -> String {
+    format!("f{index:04}.{}", function.extension)
+}
+
+fn index(functions: &[Function], embedder: SharedEmbedder) -> Snapshot {
+    let named = functions.iter().enumerate();
+    let texts: HashMap<String, Arc<str>> = named
+        .map(|(index, function)| (path(index, function), function.code.as_str().into()))
+        .collect();
+    let saved = |(path, text): (&String, &Arc<str>)| FileChange::Saved {
+        path: path.clone(),
+        text: Arc::clone(text),
+    };
+    let changes: Vec<FileChange> = texts.iter().map(saved).collect();
+    let source = Arc::new(Texts(texts));
+    let facts = Arc::new(MemoryFacts::default());
+    let mut writer = IndexWriter::open(Storage::Memory, facts, source, embedder).expect("opens");
+    writer.apply(changes, &mut |_| {}, &Cancel::never()).expect("indexed");
+    writer.commit().expect("committed");
+    writer.snapshot()
+}
+
+fn report(name: &str, snapshot: &Snapshot, functions: &[Function], weights: &Weights) {
+    let started = Instant::now();
+    let (mut sum, mut n_first) = (0.0, 0);
+    for (index, function) in functions.iter().enumerate() {
+        // A colon would read as a filter, a quotation as a phrase.
+        let text = function.query.replace([':', '"'], " ");
+        let query = SearchQuery { text, limit: 10, ..SearchQuery::default() };
+        let Ok(results) = snapshot.search_with(&query, weights, &Cancel::never()) else { continue };
+        let wanted = path(index, function);
+        let place = |hit: &fovea_indexer::rank::Hit| snapshot.path(hit.chunk.file) == wanted;
+        if let Some(rank) = results.hits.iter().position(place) {
+            sum += 1.0 / (rank + 1) as f64;
+            n_first += usize::from(rank == 0);
+        }
+    }
+    let n = functions.len() as f64;
+    let micros = started.elapsed().as_micros() as f64 / n;
+    println!(
+        "{name:<32} MRR@10 {:.3}  first {:.3}  {micros:.0} us a query",
+        sum / n,
+        n_first as f64 / n
+    );
+}
+
+fn walk(folder: &Path, functions: &mut Vec<Function>) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    let mut entries: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    entries.sort();
+    for path in entries {
+        if path.is_symlink() {
+            continue;
+        }
+        if path.is_dir() {
+            walk(&path, functions);
+            continue;
+        }
+        let extension = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("py") => "py",
+            Some("rs") => "rs",
+            _ => continue,
+        };
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let language = if extension == "py" { Language::Python } else { Language::Rust };
+        let facts = parse::parse(language, &text);
+        let documented = facts.symbols.iter().filter_map(|symbol| {
+            let (query, code) = split(symbol, &text, language)?;
+            Some(Function { key: ContentHash::of(code.as_bytes()), query, code, extension })
+        });
+        functions.extend(documented);
+    }
+}
+
+/// A function's first sentence of documentation, and its code without any of it.
+fn split(symbol: &SymbolFacts, text: &str, language: Language) -> Option<(String, String)> {
+    let is_function = matches!(symbol.kind, SymbolKind::Function | SymbolKind::Method);
+    let query = symbol.doc.clone().filter(|_| is_function && !symbol.is_test)?;
+    if query.split_whitespace().count() < MIN_WORDS || !query.is_ascii() {
+        return None;
+    }
+    let whole = symbol.enclosing_range.slice(text);
+    let code = match language {
+        Language::Python => {
+            let body = whole.find("):").or_else(|| whole.find(") ->"))?;
+            let quotes = ["\"\"\"", "'''"];
+            let (start, quote) =
+                quotes.iter().filter_map(|q| Some((body + whole[body..].find(q)?, *q))).min()?;
+            let end = start + 3 + whole[start + 3..].find(quote)? + 3;
+            format!("{}{}", &whole[..start], &whole[end..])
+        }
+        _ => {
+            let is_doc = |line: &&str| {
+                let line = line.trim_start();
+                !line.starts_with("///") && !line.starts_with("#[doc")
+            };
+            whole.lines().filter(is_doc).map(|line| format!("{line}\n")).collect()
+        }
+    };
+    // The sentence must be gone: else the query would be found in its own answer.
+    let n_lines = code.lines().filter(|line| !line.trim().is_empty()).count();
+    (n_lines >= MIN_LINES && !code.contains(query.trim_end_matches('.'))).then_some((query, code))
+}
