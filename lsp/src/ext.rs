@@ -14,6 +14,7 @@ use tower_lsp_server::{
 
 use crate::{
     convert::from_proto,
+    documents,
     outbox::CallError,
     server::{FoveaServer, Shared, internal},
 };
@@ -134,7 +135,13 @@ impl FoveaServer {
         let session = self.shared.session();
         let uri = &params.text_document.uri;
         let shown = params.suggestion.and_then(|id| {
-            self.shared.documents.with(uri, |document| document.inline.suggestion(id)).flatten()
+            let found = self.shared.documents.with(uri, |document| {
+                let offset = documents::offset(&document.text, params.position, session.encoding);
+                // A suggestion that was shown elsewhere says nothing about this place.
+                let (shown, _) = document.inline.remaining(&document.text, offset)?;
+                (shown == id).then(|| document.inline.suggestion(id)).flatten()
+            });
+            found.flatten()
         });
         if let Some(suggestion) = shown {
             return Ok(Some(suggestion.into()));

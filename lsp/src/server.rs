@@ -91,6 +91,15 @@ impl Shared {
         Some((root, from_proto::at(path, at.position, self.session().encoding)))
     }
 
+    /// Waits for an answer about a document. If the document was changed meanwhile, the answer may be
+    /// about the newer text, whose positions the client would take for those of the older.
+    async fn unchanged<T>(&self, uri: Uri, answer: impl Future<Output = Result<T>>) -> Result<T> {
+        let version = || self.documents.view(&uri).map(|document| document.version);
+        let asked = version();
+        let answer = answer.await?;
+        if version() == asked { Ok(answer) } else { Err(Error::content_modified()) }
+    }
+
     /// Asks the daemon. `Ok(None)` means that it has nothing to say about this file, which is no
     /// error to bother the user with.
     pub(crate) async fn ask(&self, root: PathBuf, method: Method) -> Result<Option<Answer>> {
@@ -201,7 +210,8 @@ impl LanguageServer for FoveaServer {
     }
 
     async fn completion(&self, params: CompletionParams) -> Result<Option<CompletionResponse>> {
-        requests::completion::completion(&self.shared, params).await
+        let uri = params.text_document_position.text_document.uri.clone();
+        self.shared.unchanged(uri, requests::completion::completion(&self.shared, params)).await
     }
 
     async fn completion_resolve(&self, item: CompletionItem) -> Result<CompletionItem> {
@@ -209,7 +219,10 @@ impl LanguageServer for FoveaServer {
     }
 
     async fn signature_help(&self, params: SignatureHelpParams) -> Result<Option<SignatureHelp>> {
-        requests::signature_help::signature_help(&self.shared, params).await
+        let uri = params.text_document_position_params.text_document.uri.clone();
+        self.shared
+            .unchanged(uri, requests::signature_help::signature_help(&self.shared, params))
+            .await
     }
 
     async fn goto_declaration(
@@ -230,7 +243,8 @@ impl LanguageServer for FoveaServer {
         &self,
         params: DocumentHighlightParams,
     ) -> Result<Option<Vec<DocumentHighlight>>> {
-        requests::highlight::highlight(&self.shared, params).await
+        let uri = params.text_document_position_params.text_document.uri.clone();
+        self.shared.unchanged(uri, requests::highlight::highlight(&self.shared, params)).await
     }
 
     async fn prepare_call_hierarchy(
@@ -279,26 +293,31 @@ impl LanguageServer for FoveaServer {
         &self,
         params: TextDocumentPositionParams,
     ) -> Result<Option<PrepareRenameResponse>> {
-        requests::rename::prepare(&self.shared, params).await
+        let uri = params.text_document.uri.clone();
+        self.shared.unchanged(uri, requests::rename::prepare(&self.shared, params)).await
     }
 
     async fn rename(&self, params: RenameParams) -> Result<Option<WorkspaceEdit>> {
-        requests::rename::rename(&self.shared, params).await
+        let uri = params.text_document_position.text_document.uri.clone();
+        self.shared.unchanged(uri, requests::rename::rename(&self.shared, params)).await
     }
 
     async fn folding_range(&self, params: FoldingRangeParams) -> Result<Option<Vec<FoldingRange>>> {
-        requests::ranges::folding(&self.shared, params).await
+        let uri = params.text_document.uri.clone();
+        self.shared.unchanged(uri, requests::ranges::folding(&self.shared, params)).await
     }
 
     async fn selection_range(
         &self,
         params: SelectionRangeParams,
     ) -> Result<Option<Vec<SelectionRange>>> {
-        requests::ranges::selection(&self.shared, params).await
+        let uri = params.text_document.uri.clone();
+        self.shared.unchanged(uri, requests::ranges::selection(&self.shared, params)).await
     }
 
     async fn code_lens(&self, params: CodeLensParams) -> Result<Option<Vec<CodeLens>>> {
-        requests::code_lens::code_lens(&self.shared, params).await
+        let uri = params.text_document.uri.clone();
+        self.shared.unchanged(uri, requests::code_lens::code_lens(&self.shared, params)).await
     }
 
     async fn code_lens_resolve(&self, lens: CodeLens) -> Result<CodeLens> {
@@ -327,7 +346,8 @@ impl LanguageServer for FoveaServer {
         &self,
         params: DocumentSymbolParams,
     ) -> Result<Option<DocumentSymbolResponse>> {
-        requests::symbols::document(&self.shared, params).await
+        let uri = params.text_document.uri.clone();
+        self.shared.unchanged(uri, requests::symbols::document(&self.shared, params)).await
     }
 
     async fn symbol(

@@ -65,7 +65,7 @@ ${notice === null ? "" : `<p>${escape(notice)}</p>`}`;
 
 /** Ring names come from the server and end up in a class: only known ones do. */
 function ringClass(ring: string): string {
-  return ["fovea", "near", "periphery", "outline"].includes(ring) ? ring : "";
+  return ["fovea", "near-field", "periphery", "outline"].includes(ring) ? ring : "";
 }
 
 function rings(plan: Plan): string {

@@ -1,4 +1,4 @@
-/** The graph around the cursor: who calls it on the left, what it calls on the right. */
+/** The graph around the cursor: who calls it above, what it calls below. */
 import * as vscode from "vscode";
 
 import type { Client } from "./client";
@@ -13,10 +13,10 @@ interface Item {
 }
 
 const MAX_SIDE = 24;
-const WIDTH = 260;
-const HEIGHT = 40;
-const GAP = 12;
-const BETWEEN = 90;
+const WIDTH = 330;
+const HEIGHT = 38;
+const STEP = HEIGHT + 8;
+const INDENT = 36;
 
 export class GraphPanel implements vscode.Disposable {
   private panel: vscode.WebviewPanel | undefined;
@@ -69,30 +69,32 @@ export async function goTo(uri: string, line: number, character: number): Promis
 }
 
 function draw(center: Item, callers: readonly Item[], callees: readonly Item[]): string {
-  const [left, right] = [callers.slice(0, MAX_SIDE), callees.slice(0, MAX_SIDE)];
-  const rows = Math.max(left.length, right.length, 1);
-  const height = rows * (HEIGHT + GAP);
-  const column = (items: readonly Item[], x: number) =>
-    items.map((item, row) => ({ item, x, y: (height - items.length * (HEIGHT + GAP)) / 2 + row * (HEIGHT + GAP) }));
-  const middle = { item: center, x: WIDTH + BETWEEN, y: (height - HEIGHT) / 2 };
-  const [callerBoxes, calleeBoxes] = [column(left, 0), column(right, 2 * (WIDTH + BETWEEN))];
-  const edge = (from: { x: number; y: number }, to: { x: number; y: number }) => {
-    const [x1, y1, x2, y2] = [from.x + WIDTH, from.y + HEIGHT / 2, to.x, to.y + HEIGHT / 2];
-    return `<path d="M${x1} ${y1} C${x1 + BETWEEN / 2} ${y1}, ${x2 - BETWEEN / 2} ${y2}, ${x2} ${y2}"/>`;
-  };
-  const edges = [...callerBoxes.map((box) => edge(box, middle)), ...calleeBoxes.map((box) => edge(middle, box))];
-  const boxes = [...callerBoxes, ...calleeBoxes].map((box) => draw_box(box, "")).concat(draw_box(middle, "center"));
-  const width = 3 * WIDTH + 2 * BETWEEN;
+  const [above, below] = [callers.slice(0, MAX_SIDE), callees.slice(0, MAX_SIDE)];
+  const boxes = [
+    ...above.map((item, row) => ({ item, x: INDENT, y: row * STEP, kind: "" })),
+    { item: center, x: 0, y: above.length * STEP, kind: "center" },
+    ...below.map((item, row) => ({ item, x: INDENT, y: (above.length + 1 + row) * STEP, kind: "" })),
+  ];
+  const middle = above.length * STEP;
+  const edges = boxes.filter(({ kind }) => kind === "").map(({ y }) => {
+    const turn = y + HEIGHT / 2;
+    const end = y < middle ? middle : middle + HEIGHT;
+    return `<path d="M${INDENT} ${turn} H${INDENT / 2} V${end}"/>`;
+  });
   const more = (n: number, what: string) => (n > MAX_SIDE ? `${n - MAX_SIDE} more ${what}. ` : "");
+  const [width, height] = [WIDTH + INDENT + 8, boxes.length * STEP + 8];
   return `<h1>${escape(center.name)}</h1>
 <p class="muted">${callers.length} callers, ${callees.length} called. ${more(callers.length, "callers")}${more(callees.length, "called")}A box opens its definition.</p>
-<svg viewBox="-4 -4 ${width + 8} ${height + 8}" width="${width}" role="img" aria-label="callers and callees">${edges.join("")}${boxes.join("")}</svg>`;
+<svg viewBox="-4 -4 ${width} ${height}" width="${width}" role="img" aria-label="callers and callees">${edges.join("")}${boxes.map(drawBox).join("")}</svg>`;
 }
 
-function draw_box({ item, x, y }: { item: Item; x: number; y: number }, kind: string): string {
+function drawBox({ item, x, y, kind }: { item: Item; x: number; y: number; kind: string }): string {
   const { line, character } = item.selectionRange.start;
   const target = `command:fovea.graph.goTo?${encodeURIComponent(JSON.stringify([item.uri, line, character]))}`;
-  const cut = (text: string) => escape(text.length > 38 ? `${text.slice(0, 37)}…` : text);
+  // The server says `path (certainty)` where an edge is not certain.
+  const [, file, certainty] = /^(.*?)( \([a-z-]+\))?$/.exec(item.detail ?? "") ?? [];
+  const place = `${file ?? ""}:${line + 1}${certainty ?? ""}`;
+  const cut = (text: string) => escape(text.length > 48 ? `${text.slice(0, 47)}…` : text);
   return `<a href="${escape(target)}"><rect class="${kind}" x="${x}" y="${y}" width="${WIDTH}" height="${HEIGHT}" rx="4"/>
-<text x="${x + 10}" y="${y + 17}">${cut(item.name)}</text><text class="muted" x="${x + 10}" y="${y + 32}" opacity=".7">${cut(item.detail ?? "")}:${line + 1}</text></a>`;
+<text x="${x + 10}" y="${y + 16}">${cut(item.name)}</text><text class="muted" x="${x + 10}" y="${y + 31}" opacity=".7">${cut(place)}</text></a>`;
 }

@@ -16,12 +16,12 @@ pre { background: var(--vscode-textCodeBlock-background); padding: .6em; overflo
 table { border-collapse: collapse; } td, th { padding: .15em 1em .15em 0; text-align: left; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; }
 .bar { display: flex; height: 1em; border-radius: 2px; overflow: hidden; margin: .6em 0; max-width: 40em; background: var(--vscode-textCodeBlock-background); }
-.fovea { background: var(--vscode-charts-blue); } .near { background: var(--vscode-charts-green); }
+.fovea { background: var(--vscode-charts-blue); } .near-field { background: var(--vscode-charts-green); }
 .periphery { background: var(--vscode-charts-orange); } .outline { background: var(--vscode-charts-purple); }
 .dot { display: inline-block; width: .7em; height: .7em; border-radius: 50%; margin-right: .5em; }
 .muted { color: var(--vscode-descriptionForeground); } h2 { font-size: 1.1em; margin: 1.2em 0 .2em; }
 details > summary { cursor: pointer; } svg text { fill: var(--vscode-foreground); font: 12px var(--vscode-font-family); }
-svg a { cursor: pointer; } svg rect { fill: var(--vscode-textCodeBlock-background); stroke: var(--vscode-charts-blue); }
+svg { max-width: 100%; height: auto; } svg a { cursor: pointer; } svg rect { fill: var(--vscode-textCodeBlock-background); stroke: var(--vscode-charts-blue); }
 svg rect.center { stroke-width: 2; stroke: var(--vscode-charts-orange); } svg path { fill: none; stroke: var(--vscode-descriptionForeground); }
 </style></head><body>${body}</body></html>`;
 }
