@@ -1,0 +1,203 @@
+//! The real daemon as a child process: started, stopped, frozen, killed.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::client::Client;
+
+/// A daemon of a home folder; killed when dropped.
+pub(crate) struct Daemon {
+    child: Child,
+    pub(crate) home: PathBuf,
+    /// Process id of the daemon itself, which a wrapper may have started.
+    pub(crate) pid: u32,
+    pub(crate) socket: PathBuf,
+}
+
+/// The binary under test: beside the folder of the test binaries.
+pub(crate) fn binary() -> PathBuf {
+    let test = std::env::current_exe().expect("the test binary has a path");
+    let profile = test.parent().and_then(Path::parent).expect("target/<profile>/deps/<test>");
+    profile.join("fovea")
+}
+
+/// `fovea` with a home of its own and nothing of the user's.
+pub(crate) fn command(program: &Path, home: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().env("FOVEA_HOME", home).env("FOVEA_OFFLINE", "true").current_dir("/");
+    if let Some(path) = std::env::var_os("PATH") {
+        command.env("PATH", path);
+    }
+    command
+}
+
+/// Of `fovea`, started by `before` (strace, prlimit ...) if there is one.
+pub(crate) fn wrapped(before: &[&str], home: &Path, args: &[&str]) -> Command {
+    let binary = binary();
+    let Some((program, wrapper_args)) = before.split_first() else {
+        let mut command = command(&binary, home);
+        command.args(args);
+        return command;
+    };
+    let mut command = command(Path::new(program), home);
+    command.args(wrapper_args).arg(&binary).args(args);
+    command
+}
+
+impl Daemon {
+    pub(crate) fn start(home: &Path) -> Result<Self> {
+        Self::start_in(&[], home)
+    }
+
+    pub(crate) fn start_in(before: &[&str], home: &Path) -> Result<Self> {
+        Self::spawn(wrapped(before, home, &["daemon", "run"]), home)
+    }
+
+    pub(crate) fn spawn(mut command: Command, home: &Path) -> Result<Self> {
+        fs::create_dir_all(home)?;
+        // Panics of threads are looked for there.
+        let stderr = fs::File::options().create(true).append(true).open(home.join("stderr"))?;
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            .spawn()
+            .with_context(|| format!("starting {command:?}"))?;
+        let mut line = String::new();
+        let stdout = child.stdout.take().context("stdout is piped")?;
+        BufReader::new(stdout).read_line(&mut line)?;
+        if line.trim() != "ready" {
+            let _ = child.kill();
+            let status = child.wait()?;
+            bail!("the daemon said {line:?} and ended with {status}");
+        }
+        let (socket, pid) = find_socket(home)?;
+        Ok(Self { child, home: home.to_owned(), pid, socket })
+    }
+
+    pub(crate) fn client(&self, root: &Path) -> Result<Client> {
+        Client::connect(&self.socket, root)
+    }
+
+    pub(crate) fn signal(&self, name: &str) -> Result<()> {
+        signal(self.pid, name)
+    }
+
+    pub(crate) fn kill(mut self) -> Result<()> {
+        self.signal("KILL")?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Asks for the end by a signal; fails if that takes longer than `limit`.
+    pub(crate) fn end(mut self, name: &str, limit: Duration) -> Result<Duration> {
+        let started = Instant::now();
+        self.signal(name)?;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                ensure!(status.success(), "the daemon ended with {status}");
+                return Ok(started.elapsed());
+            }
+            ensure!(started.elapsed() < limit, "the daemon still runs {limit:?} after SIG{name}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub(crate) fn stop(self) -> Result<()> {
+        self.end("TERM", Duration::from_secs(30)).map(drop)
+    }
+
+    /// Still the same process, and nothing in its log that tells of a bug.
+    pub(crate) fn check_alive(&mut self) -> Result<()> {
+        if let Some(status) = self.child.try_wait()? {
+            bail!("the daemon ended with {status}: {}", self.complaints());
+        }
+        let complaints = self.complaints();
+        ensure!(complaints.is_empty(), "the daemon complains: {complaints}");
+        Ok(())
+    }
+
+    fn complaints(&self) -> String {
+        let text = fs::read_to_string(self.home.join("stderr")).unwrap_or_default();
+        let bad = ["panicked", "overflowed its stack", "memory allocation of"];
+        let lines = text.lines().filter(|line| bad.iter().any(|bad| line.contains(bad)));
+        lines.take(5).collect::<Vec<_>>().join("; ")
+    }
+
+    /// A field of /proc/PID/status in KiB, or of /proc/PID/io in bytes.
+    pub(crate) fn proc(&self, file: &str, field: &str) -> u64 {
+        let text = fs::read_to_string(format!("/proc/{}/{file}", self.pid)).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix(field));
+        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+    }
+
+    /// User and system time so far.
+    pub(crate) fn cpu(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
+        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+        let ticks: u64 = fields.skip(11).take(2).filter_map(|f| f.parse::<u64>().ok()).sum();
+        Duration::from_millis(ticks * 10)
+    }
+
+    pub(crate) fn n_fds(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.pid)).map_or(0, Iterator::count)
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.home.join("state/fovea.log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // A wrapper may outlive what it started.
+        if self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            let _ = signal(self.pid, "CONT");
+            let _ = signal(self.pid, "KILL");
+            let _ = self.child.kill();
+        }
+        let _ = self.child.wait();
+    }
+}
+
+/// The socket in `home`, and the process that holds its lock.
+fn find_socket(home: &Path) -> Result<(PathBuf, u32)> {
+    let run = home.join("run");
+    for entry in fs::read_dir(&run)? {
+        let socket = entry?.path();
+        if socket.extension().is_some_and(|extension| extension == "sock") {
+            let pid = fs::read_to_string(socket.with_extension("lock"))?;
+            return Ok((socket, pid.trim().parse().context("the lock names its holder")?));
+        }
+    }
+    bail!("no socket in {}", run.display())
+}
+
+pub(crate) fn signal(pid: u32, name: &str) -> Result<()> {
+    let status = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status()?;
+    ensure!(status.success(), "kill -{name} {pid} ended with {status}");
+    Ok(())
+}
+
+/// Runs a helper program to its end.
+pub(crate) fn run(program: &str, args: &[&str]) -> Result<String> {
+    let output = Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|err| crate::suite::NotHere(format!("`{program}` cannot be run: {err}")))?;
+    ensure!(
+        output.status.success(),
+        "{program} {args:?} ended with {}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
