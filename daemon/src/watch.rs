@@ -96,6 +96,8 @@ impl Watch {
             }
             // Removed since the walk met it: its parent's watch tells.
             Err(err) if is_gone(&err) => {}
+            // Nothing in it can be read either; its parent's watch tells when that changes.
+            Err(err) if is_denied(&err) => {}
             Err(err) => self.give_up(&err),
         }
     }
@@ -141,6 +143,10 @@ fn is_gone(err: &notify::Error) -> bool {
         ErrorKind::Io(err) => err.kind() == std::io::ErrorKind::NotFound,
         _ => false,
     }
+}
+
+fn is_denied(err: &notify::Error) -> bool {
+    matches!(&err.kind, ErrorKind::Io(err) if err.kind() == std::io::ErrorKind::PermissionDenied)
 }
 
 /// Name of a file system whose changes may come from another machine.
@@ -198,6 +204,22 @@ mod tests {
         let notice = notices.recv_timeout(Duration::from_secs(10)).expect("an event");
         let Notice::Changed(paths) = notice else { panic!("nothing was lost") };
         assert_eq!(paths, [root.join("new.rs")]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_folder_that_may_not_be_read_does_not_stop_the_others() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let temp = tempfile::tempdir().expect("temporary folder");
+        let root = temp.path().canonicalize().expect("there");
+        let closed = root.join("closed");
+        fs::create_dir(&closed).expect("created");
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0)).expect("closed");
+        let mut watch = Watch::new(&root, |_| {});
+        watch.add(&root);
+        watch.add(&closed);
+        // The superuser may read it all the same; then it is watched.
+        assert!(watch.is_complete(), "{:?}", watch.problem());
     }
 
     #[test]

@@ -72,7 +72,10 @@ pub enum IndexError {
     Locked { dir: PathBuf },
     #[error("index file `{path}` cannot be written: {source}; check free space and permissions")]
     Io { path: PathBuf, source: std::io::Error },
-    #[error("lexical index failed: {0}; the previous generation stays readable")]
+    #[error(
+        "lexical index cannot be written: {0}; check free space and permissions of the data folder; \
+             what was indexed before stays readable"
+    )]
     Lexical(#[from] tantivy::TantivyError),
     #[error("indexing was stopped after {n_done} of {n_total} files; those are searchable")]
     Cancelled { n_done: usize, n_total: usize },
