@@ -214,7 +214,7 @@ mod tests {
         let root = temp.path().canonicalize().expect("there");
         let closed = root.join("closed");
         fs::create_dir(&closed).expect("created");
-        fs::set_permissions(&closed, fs::Permissions::from_mode(0)).expect("closed");
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).expect("closed");
         let mut watch = Watch::new(&root, |_| {});
         watch.add(&root);
         watch.add(&closed);

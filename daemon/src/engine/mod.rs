@@ -72,6 +72,8 @@ pub struct Workspace {
 
 /// Skipped files listed in a status.
 const MAX_SKIPPED_SHOWN: usize = 50;
+/// Texts of a workspace that queries read lately.
+const RECENT_BYTES: usize = 8 << 20;
 
 impl Workspace {
     /// Starts the workspace's thread; returns at once.
@@ -90,6 +92,7 @@ impl Workspace {
             state: State { config_problems: problems, ..State::default() }.into(),
             changed: Default::default(),
             is_stopping: AtomicBool::new(false),
+            recent: guard::Recent::new(RECENT_BYTES),
         });
         let thread = {
             let (shared, events) = (Arc::clone(&shared), events.clone());

@@ -37,6 +37,7 @@ pub(super) struct Shared {
     /// Whenever the state or the snapshot changes.
     pub(super) changed: Condvar,
     pub(super) is_stopping: AtomicBool,
+    pub(super) recent: guard::Recent,
 }
 
 #[derive(Default)]
@@ -147,7 +148,7 @@ impl Shared {
 
     pub(super) fn read(&self, path: &str) -> Result<Arc<str>, guard::Refused> {
         let limit = self.loaded.load().config.index.max_file_bytes;
-        guard::read(&self.root, path, limit).map(|guarded| guarded.text)
+        self.recent.read(&self.root, path, limit)
     }
 }
 

@@ -6,19 +6,21 @@
 
 mod exclude;
 mod open;
+mod recent;
 mod rules;
 mod secrets;
 #[cfg(test)]
 mod tests;
 
 use std::{
-    fs::Metadata,
     io::{self, Read},
     path::Path,
     sync::Arc,
 };
 
 pub use exclude::{Exclusion, excluded};
+use recent::Identity;
+pub use recent::Recent;
 pub use secrets::{Redaction, find as find_secrets};
 
 /// Text that may be indexed, shown and put into a prompt.
@@ -65,12 +67,21 @@ const ATTEMPTS: usize = 3;
 /// # Errors
 /// [`Refused`] says which rule stopped it.
 pub fn read(root: &Path, path: &str, max_bytes: u64) -> Result<GuardedText, Refused> {
+    read_identified(root, path, max_bytes).map(|(text, _)| text)
+}
+
+/// With what tells whether the file is still the one that was read.
+fn read_identified(
+    root: &Path,
+    path: &str,
+    max_bytes: u64,
+) -> Result<(GuardedText, Identity), Refused> {
     if let Some(exclusion) = excluded(path) {
         return Err(Refused::Excluded(exclusion));
     }
     for _ in 0..ATTEMPTS {
-        if let Some(bytes) = read_once(root, path, max_bytes)? {
-            return accept(bytes);
+        if let Some((bytes, identity)) = read_once(root, path, max_bytes)? {
+            return Ok((accept(bytes)?, identity));
         }
     }
     Err(Refused::Changing)
@@ -91,7 +102,11 @@ pub fn buffer(path: &str, text: &str, max_bytes: u64) -> Result<GuardedText, Ref
 }
 
 /// `None` if the file changed meanwhile: half of each version is worse than none.
-fn read_once(root: &Path, path: &str, max_bytes: u64) -> Result<Option<Vec<u8>>, Refused> {
+fn read_once(
+    root: &Path,
+    path: &str,
+    max_bytes: u64,
+) -> Result<Option<(Vec<u8>, Identity)>, Refused> {
     let file = open::open_beneath(root, Path::new(path))?;
     let before = file.metadata().map_err(Refused::Unreadable)?;
     let too_large = |n_bytes| Refused::TooLarge { n_bytes, limit: max_bytes };
@@ -104,11 +119,8 @@ fn read_once(root: &Path, path: &str, max_bytes: u64) -> Result<Option<Vec<u8>>,
         return Err(too_large(bytes.len() as u64));
     }
     let after = file.metadata().map_err(Refused::Unreadable)?;
-    Ok((is_same(&before, &after) && after.len() == bytes.len() as u64).then_some(bytes))
-}
-
-fn is_same(before: &Metadata, after: &Metadata) -> bool {
-    before.len() == after.len() && before.modified().ok() == after.modified().ok()
+    let is_same = Identity::of(&before) == Identity::of(&after);
+    Ok((is_same && after.len() == bytes.len() as u64).then(|| (bytes, Identity::of(&after))))
 }
 
 fn accept(bytes: Vec<u8>) -> Result<GuardedText, Refused> {
