@@ -33,7 +33,12 @@ pub fn prefix(
         header = facts.map_or_else(String::new, |facts| {
             enclosing_headers(&request.text, facts, start as u32, prefix.len() as u32)
         });
-        let room = budget.saturating_sub(counter.count(&header));
+        let mut n_header = counter.count(&header);
+        // Headers of deep nesting must not crowd out the lines at the cursor, nor the budget.
+        if n_header * 2 > budget {
+            (header, n_header) = (String::new(), 0);
+        }
+        let room = budget - n_header;
         start = prefix.len() - tokens::tail_within(prefix, room, counter).len();
         start = boundary(prefix, facts, start);
     }
