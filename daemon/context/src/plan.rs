@@ -348,10 +348,6 @@ pub fn plan(snapshot: &Snapshot, counter: &dyn TokenCounter, request: &PlanReque
         false => segments.extend(after),
     }
     segments.push(before);
-    // A budget below the shortest window leaves nothing rather than too much.
-    while segments.iter().map(|segment| segment.n_tokens).sum::<usize>() > request.budget_tokens {
-        segments.remove(0);
-    }
     let rings = rings.into_iter().map(|meter| meter.cost(&segments)).collect();
     Plan {
         n_tokens: segments.iter().map(|segment| segment.n_tokens).sum(),

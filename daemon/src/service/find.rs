@@ -68,7 +68,9 @@ impl Query<'_> {
 
     fn hit(&self, views: &Views<'_>, hit: Hit) -> SearchHit {
         let file = hit.chunk.file;
+        // A file's own module has no name to show; its hit is a place in the file.
         let symbol = hit.symbol.and_then(|id| views.symbol(id, Certainty::Exact));
+        let symbol = symbol.filter(|symbol| !symbol.name.is_empty());
         let name = symbol.as_ref().map(|symbol| symbol.name.clone());
         let location = views.location(file, hit.range);
         SearchHit {
