@@ -5,6 +5,7 @@
 //! a grammar, and a `queries/<lang>/tags.scm` that [`tags`] runs. No extractor recurses over the
 //! tree, so nesting cannot exhaust the stack.
 
+mod depth;
 mod markdown;
 mod python;
 pub mod ranges;
@@ -80,9 +81,13 @@ fn plain(text: &str) -> Extracted {
     Extracted { resolver, ..Extracted::default() }
 }
 
-/// Parses `text`; `None` for languages without a grammar, and if the parser needs far more steps
-/// than the size of the text explains (error recovery can be quadratic).
+/// Parses `text`; `None` for languages without a grammar, for text nested as no program is, and if
+/// the parser needs far more steps than the size of the text explains (error recovery can be
+/// quadratic).
 pub(crate) fn syntax_tree(language: Language, text: &str) -> Option<Tree> {
+    if depth::is_too_deep(text) {
+        return None;
+    }
     let mut parser = Parser::new();
     parser.set_language(&tags::grammar(language)?).ok()?;
     let allowed_calls = 5_000 + text.len() / 8;

@@ -136,6 +136,8 @@ pub(crate) fn extract(language: Language, text: &str, tree: &Tree) -> Extracted 
     let Some(tags) = Tags::of(language) else { return Extracted::default() };
     let mut cursor = QueryCursor::new();
     cursor.set_match_limit(MATCH_LIMIT);
+    // Matching a chain at each of its levels is quadratic.
+    cursor.set_max_start_depth(Some(super::MAX_DEPTH as u32));
     let mut definitions: Vec<Definition<'_>> = Vec::new();
     // Name range -> (pattern, role): the earliest pattern wins.
     let mut references: FxHashMap<ByteRange, (usize, Role)> = FxHashMap::default();
@@ -192,6 +194,7 @@ pub(crate) fn extract(language: Language, text: &str, tree: &Tree) -> Extracted 
         references.into_iter().map(|(range, (_, role))| (range, role)).collect();
     references.sort_unstable_by_key(|(range, _)| *range);
     add_references(&mut extracted, &references);
+    extracted.cut |= is_deeper_than(super::MAX_DEPTH, tree);
     extracted.n_syntax_errors = n_syntax_errors(tree, &mut extracted.cut);
     extracted
 }
@@ -298,6 +301,27 @@ fn plain_comment(comment: &str) -> String {
     let inner = comment.trim_start_matches(['/', '*', '!', '#']).trim_end_matches(['/', '*']);
     let lines = inner.lines().map(|line| line.trim().trim_start_matches('*').trim());
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// True if some node lies below `limit` others.
+fn is_deeper_than(limit: usize, tree: &Tree) -> bool {
+    let mut cursor = tree.walk();
+    let mut depth = 0;
+    loop {
+        if cursor.goto_first_child() {
+            depth += 1;
+            if depth > limit {
+                return true;
+            }
+            continue;
+        }
+        while !cursor.goto_next_sibling() {
+            if !cursor.goto_parent() {
+                return false;
+            }
+            depth -= 1;
+        }
+    }
 }
 
 /// Counts error and missing nodes; looks only into subtrees that contain one.
