@@ -34,12 +34,12 @@ pub(crate) fn run(suite: &mut Suite) {
     suite.row("F07", "something else at the runtime folder's place", (5, 25), squatters);
     suite.row("F08", "slow and rude clients", (1, 10), rude);
     suite.row("F09", "clients that vanish mid-question", (1, 20), vanishing);
-    suite.row("F10", "an unknown method, and a client of another version", (0, 5), other_version);
+    suite.row("F10", "an unknown method, and a client of another version", (1, 5), other_version);
     suite.row("F11", "cancelled questions", (1, 10), cancelled);
     suite.row("F15", "ends by signal and by request under load", (4, 40), ends);
     suite.row("F16", "cold start to the first answer", (1, 5), cold_start);
-    suite.row("F17", "a home with a long or odd path", (2, 9), odd_homes);
-    suite.row("F19", "two editors on one file, with saves below", (0, 1_000), two_editors);
+    suite.row("F17", "a home with a long or odd path", (3, 9), odd_homes);
+    suite.row("F19", "two editors on one file, with saves below", (1, 1_000), two_editors);
     suite.row("F21", "a client's environment does not reach the daemon", (1, 3), environment);
     suite.row("G01", "garbage, lying and giant frames", (60, 5_000), garbage);
 }

@@ -32,8 +32,8 @@ pub(crate) fn run(suite: &mut Suite) {
     suite.row("A02", "kill at a chosen system call of a commit", (10, 400), kill_at_syscall);
     suite.row("A03", "power cut on ext4", (3, 200), power_cut);
     suite.row("A04", "copy of the index at any moment", (4, 300), copy_at_any_moment);
-    suite.row("A05", "a chosen system call of a commit fails", (0, 120), failing_syscall);
-    suite.row("A06", "disk full while indexing, then space again", (0, 20), full_disk);
+    suite.row("A05", "a chosen system call of a commit fails", (1, 120), failing_syscall);
+    suite.row("A06", "disk full while indexing, then space again", (1, 20), full_disk);
     damage::run(suite);
     suite.row("A10", "kill -9 during the recovery from a kill -9", (2, 100), kill_twice);
     suite.row("A12", "index folder read-only", (1, 5), read_only);

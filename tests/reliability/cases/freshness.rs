@@ -56,7 +56,7 @@ pub(crate) fn run(suite: &mut Suite) {
         ensure!(symbols == [format!("made_{round}")], "{path} has {symbols:?}");
         Ok(String::new())
     });
-    suite.row("B09", "root removed and made again", (0, 10), root_made_again);
+    suite.row("B09", "root removed and made again", (1, 10), root_made_again);
     suite.row("B10", "read what was written", (1, 5), read_your_writes);
     suite.row("B11", "sync without a watcher", (3, 100), without_watcher);
     let mut same = None;
@@ -71,7 +71,7 @@ pub(crate) fn run(suite: &mut Suite) {
         ensure!(dump.contains(&format!("file {file} {hash}")), "{file} is not {hash}");
         Ok(String::new())
     });
-    suite.row("B14", "an ignore rule for an indexed file", (3, 40), ignored_later);
+    suite.row("B14", "an ignore rule for an indexed file", (4, 40), ignored_later);
     let mut saved = None;
     suite.row("B15", "the ways editors save", (12, 400), |round, rng| {
         let (_, client, tree) = shared(&mut saved, 30)?;

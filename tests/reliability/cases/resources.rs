@@ -25,7 +25,7 @@ pub(crate) fn run(suite: &mut Suite) {
         capped(n_files, cap, rng)
     });
     suite.row("C02", "files too large, sparse, endless lines", (1, 3), large_files);
-    suite.row("C06", "64 file handles", (0, 5), few_handles);
+    suite.row("C06", "64 file handles", (1, 5), few_handles);
     let n_seconds = suite.n(4, 600);
     suite.row("C08", "idle: processor and disk", (1, 1), |_, rng| idle(n_seconds, rng));
     let n_edits = suite.n(150, 100_000);
