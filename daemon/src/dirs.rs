@@ -23,6 +23,21 @@ pub struct Dirs {
     pub runtime: PathBuf,
 }
 
+/// The path of a socket has at most 107 bytes, its name among them.
+const MAX_RUNTIME_BYTES: usize = 80;
+
+/// `runtime`, or if a socket in it would have no address, a folder of the user's among the temporary
+/// ones, the same for every process.
+fn short(runtime: PathBuf) -> PathBuf {
+    let bytes = runtime.as_os_str().as_encoded_bytes();
+    if bytes.len() <= MAX_RUNTIME_BYTES {
+        return runtime;
+    }
+    let uid = rustix::process::getuid().as_raw();
+    let hash = blake3::hash(bytes).to_hex();
+    Path::new("/tmp").join(format!("fovea-{uid}-{}", &hash[..16]))
+}
+
 /// A folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DirsError {
@@ -71,7 +86,7 @@ impl Dirs {
             data: variable("FOVEA_DATA_DIR").unwrap_or(base.data),
             cache: variable("FOVEA_CACHE_DIR").unwrap_or(base.cache),
             state: variable("FOVEA_STATE_DIR").unwrap_or(base.state),
-            runtime: variable("FOVEA_RUNTIME_DIR").unwrap_or(base.runtime),
+            runtime: short(variable("FOVEA_RUNTIME_DIR").unwrap_or(base.runtime)),
         })
     }
 

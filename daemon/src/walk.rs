@@ -13,7 +13,7 @@ use std::{
 
 use ignore::{
     WalkBuilder,
-    gitignore::{Gitignore, GitignoreBuilder},
+    gitignore::{Gitignore, GitignoreBuilder, Glob},
 };
 
 use crate::config::IndexConfig;
@@ -23,6 +23,9 @@ pub const IGNORE_FILE: &str = ".foveaignore";
 
 /// Names of files whose change can change which files count.
 pub const IGNORE_FILES: [&str; 3] = [".gitignore", ".ignore", IGNORE_FILE];
+
+/// Rules of one clone, which git keeps apart from the tree.
+pub const GIT_EXCLUDE: &str = ".git/info/exclude";
 
 /// Never entered, whatever the settings: they hold no text a person wrote.
 const REPOSITORY_FOLDERS: [&str; 4] = [".git", ".hg", ".jj", ".svn"];
@@ -104,7 +107,8 @@ impl Rules {
                 tracing::debug!(%err, "ignore file");
             }
             let Some(path) = self.relative(entry.path()) else {
-                let path = entry.path().to_string_lossy().into_owned();
+                let path = entry.path().strip_prefix(&self.root).unwrap_or(entry.path());
+                let path = path.to_string_lossy().into_owned();
                 visit(Visit::Skipped { path, reason: "its name is not UTF-8".into() });
                 continue;
             };
@@ -147,7 +151,7 @@ impl Rules {
     pub fn why_excluded(&self, path: &str) -> Option<String> {
         let full = self.root.join(path);
         let mut folder = PathBuf::from(&*self.root);
-        let mut stack = Vec::new();
+        let mut stack = vec![self.outer_files()];
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         for (index, part) in parts.iter().enumerate() {
             if matches!(*part, ".." | ".") {
@@ -156,7 +160,7 @@ impl Rules {
             if REPOSITORY_FOLDERS.contains(part) {
                 return Some(format!("`{part}` is never indexed"));
             }
-            stack.push(ignore_files(&folder));
+            stack.push(ignore_files(&folder, &IGNORE_FILES_BY_RANK));
             folder.push(part);
             let is_dir = index + 1 < parts.len() || full.is_dir();
             if let Some(reason) = self.rule(&stack, &folder, is_dir) {
@@ -176,16 +180,37 @@ impl Rules {
         // The nearest folder wins, and within a folder our own file over .ignore over .gitignore.
         for file in stack.iter().rev().flatten() {
             match file.matched(path, is_dir) {
-                ignore::Match::Ignore(glob) => {
-                    let from = glob.from().and_then(|from| self.relative(from));
-                    let from = from.unwrap_or_else(|| "an ignore file".into());
-                    return Some(format!("`{from}` has `{}`", glob.original()));
-                }
+                ignore::Match::Ignore(glob) => return Some(self.named(glob)),
                 ignore::Match::Whitelist(_) => return None,
                 ignore::Match::None => {}
             }
         }
         None
+    }
+
+    /// Rules from outside the root, which yield to those inside: of the folders above it, as far as
+    /// they are of the same repository, and of the user's git.
+    fn outer_files(&self) -> Vec<Gitignore> {
+        let mut is_same_repository = !self.root.join(".git").exists();
+        let mut outer = Vec::new();
+        for folder in self.root.ancestors().skip(1) {
+            let names = if is_same_repository {
+                &IGNORE_FILES_BY_RANK[..]
+            } else {
+                &IGNORE_FILES_BY_RANK[..2]
+            };
+            outer.extend(ignore_files(folder, names));
+            is_same_repository &= !folder.join(".git").exists();
+        }
+        outer.push(GitignoreBuilder::new(&self.root).build_global().0);
+        outer
+    }
+
+    fn named(&self, glob: &Glob) -> String {
+        let from = glob
+            .from()
+            .map(|from| self.relative(from).unwrap_or_else(|| from.to_string_lossy().into_owned()));
+        format!("`{}` has `{}`", from.unwrap_or_else(|| "an ignore file".into()), glob.original())
     }
 
     fn describe(&self, err: &ignore::Error) -> Option<(String, String)> {
@@ -203,12 +228,18 @@ impl Rules {
     }
 }
 
-fn ignore_files(folder: &Path) -> Vec<Gitignore> {
-    [IGNORE_FILE, ".ignore", ".gitignore"]
-        .iter()
-        .map(|name| folder.join(name))
-        .filter(|file| file.is_file())
-        .map(|file| Gitignore::new(file).0)
+/// Within one folder an earlier one wins.
+const IGNORE_FILES_BY_RANK: [&str; 4] = [IGNORE_FILE, ".ignore", ".gitignore", GIT_EXCLUDE];
+
+fn ignore_files(folder: &Path, names: &[&str]) -> Vec<Gitignore> {
+    let files = names.iter().map(|name| folder.join(name)).filter(|file| file.is_file());
+    files
+        .filter_map(|file| {
+            // Patterns are relative to the folder, wherever the file lies; valid lines count.
+            let mut builder = GitignoreBuilder::new(folder);
+            builder.add(file);
+            builder.build().ok()
+        })
         .collect()
 }
 
@@ -258,6 +289,28 @@ x
 //- /.git/config
 x
 ";
+
+    #[test]
+    fn rules_of_the_clone_and_of_folders_above_are_known() {
+        let fixture = "//- /.gitignore\nabove.rs\n//- /.ignore\nnotes/\n//- /repo/.git/info/exclude\nmine.rs\n//- /repo/mine.rs\nx\n//- /repo/above.rs\nx\n//- /repo/notes/a.rs\nx\n";
+        let temp = fovea_test_support::parse(fixture, "main.rs").write();
+        let root = temp.path().canonicalize().expect("there").join("repo");
+        let (rules, _) = Rules::new(&root, &IndexConfig::default());
+        let mut walked = Vec::new();
+        rules.walk("", false, &mut |visit| {
+            if let Visit::File { path, .. } = visit {
+                walked.push(path);
+            }
+        });
+        // A .gitignore above the repository is another one's.
+        assert_eq!(walked, ["above.rs"]);
+        for path in ["mine.rs", "notes/a.rs", "above.rs"] {
+            let reason = rules.why_excluded(path);
+            assert_eq!(reason.is_none(), walked.contains(&path.to_owned()), "{path}: {reason:?}");
+        }
+        let reason = rules.why_excluded("mine.rs").expect("excluded");
+        assert!(reason.contains(".git/info/exclude"), "{reason}");
+    }
 
     #[test]
     fn every_kind_of_rule_counts() {

@@ -74,6 +74,9 @@ impl Daemon {
         let stdout = child.stdout.take().context("stdout is piped")?;
         BufReader::new(stdout).read_line(&mut line)?;
         if line.trim() != "ready" {
+            if let Ok((_, pid)) = find_socket(home) {
+                kill_and_wait(pid);
+            }
             let _ = child.kill();
             let status = child.wait()?;
             bail!("the daemon said {line:?} and ended with {status}");
@@ -160,11 +163,28 @@ impl Drop for Daemon {
         // A wrapper may outlive what it started.
         if self.child.try_wait().is_ok_and(|status| status.is_none()) {
             let _ = signal(self.pid, "CONT");
-            let _ = signal(self.pid, "KILL");
+            kill_and_wait(self.pid);
             let _ = self.child.kill();
         }
         let _ = self.child.wait();
     }
+}
+
+/// A daemon under a wrapper is not our child: its end is seen in the table of processes.
+fn kill_and_wait(pid: u32) {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let _ = signal(pid, "KILL");
+    while is_running(pid) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn is_running(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')')
+        .next()
+        .and_then(|rest| rest.trim_start().chars().next())
+        .is_some_and(|s| s != 'Z')
 }
 
 /// The socket in `home`, and the process that holds its lock.

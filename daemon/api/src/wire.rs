@@ -17,6 +17,9 @@ pub enum WireError {
     TooLarge { n_bytes: usize },
     #[error("frame is not valid: {0}")]
     Malformed(#[from] serde_json::Error),
+    /// The other end speaks another version; the frame is read whole, so the connection goes on.
+    #[error("request {id} is not known: {source}")]
+    Unknown { id: u64, source: serde_json::Error },
     #[error("connection failed: {0}")]
     Io(#[from] io::Error),
 }
@@ -48,7 +51,8 @@ pub fn write(writer: &mut impl Write, frame: &Frame) -> Result<(), WireError> {
 /// Reads one frame; blocks until it is there.
 ///
 /// # Errors
-/// [`WireError::Closed`] at a clean end; the connection is of no use after any error.
+/// [`WireError::Closed`] at a clean end; the connection is of no use after any error but
+/// [`WireError::Unknown`].
 pub fn read(reader: &mut impl Read) -> Result<Frame, WireError> {
     let mut count = [0; 4];
     match reader.read_exact(&mut count) {
@@ -66,7 +70,16 @@ pub fn read(reader: &mut impl Read) -> Result<Frame, WireError> {
     if bytes.len() < n_bytes {
         return Err(WireError::Closed);
     }
-    Ok(serde_json::from_slice(&bytes)?)
+    serde_json::from_slice(&bytes).map_err(|source| match serde_json::from_slice(&bytes) {
+        Ok(Numbered { id }) => WireError::Unknown { id, source },
+        Err(_) => source.into(),
+    })
+}
+
+/// What a request of any version has.
+#[derive(serde::Deserialize)]
+struct Numbered {
+    id: u64,
 }
 
 #[cfg(test)]

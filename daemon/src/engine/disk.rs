@@ -9,7 +9,7 @@ use std::{
 use super::files::{Files, folder_of};
 use crate::{
     config::WORKSPACE_FILE,
-    walk::{IGNORE_FILES, Rules},
+    walk::{GIT_EXCLUDE, IGNORE_FILES, Rules},
 };
 
 /// Changes that come without a pause are looked at after this many quiet times.
@@ -62,6 +62,9 @@ impl Dirty {
     pub(super) fn add(&mut self, path: &Path, rules: &Rules, files: &Files, now: Instant) {
         let Some(relative) = rules.relative(path) else { return };
         if relative.is_empty() {
+            return self.add_all(now);
+        }
+        if relative == GIT_EXCLUDE || relative == ".git/info" {
             return self.add_all(now);
         }
         if relative == ".git" || relative.starts_with(".git/") {
@@ -161,5 +164,7 @@ mod tests {
         dirty.add(Path::new("/r/.git/index"), &rules, &files, Instant::now());
         dirty.add(Path::new("/elsewhere/a.rs"), &rules, &files, Instant::now());
         assert!(dirty.is_empty());
+        dirty.add(Path::new("/r/.git/info/exclude"), &rules, &files, Instant::now());
+        assert!(dirty.all, "its rules count for every file");
     }
 }

