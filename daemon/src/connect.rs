@@ -85,6 +85,9 @@ struct InProcess {
 /// A daemon that was just started has this long to say that it listens.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// One that runs already has this long to listen before another is started.
+const RUNNING_PATIENCE: Duration = Duration::from_millis(200);
+
 /// Only these variables reach a daemon, so that it does not depend on who started it.
 const KEPT_VARIABLES: [&str; 8] =
     ["HOME", "USER", "LOGNAME", "PATH", "LANG", "TMPDIR", "RUST_BACKTRACE", "RUST_LOG"];
@@ -239,14 +242,22 @@ fn start(options: &ConnectOptions) -> Result<UnixStream, ConnectError> {
     let died = |reason: String| ConnectError::Died { reason, log: log.clone() };
     let deadline = Instant::now() + START_TIMEOUT;
     let mut child = spawn(options)?;
-    let said = first_line(&mut child, deadline);
+    let mut said = first_line(&mut child, deadline);
+    let mut started = Instant::now();
     // A daemon that another client started at the same moment is as good as ours: ours then says so
     // and ends. Its socket may need a moment more.
     loop {
-        if let Some(stream) = connect(&dirs.socket())? {
+        if let Some(stream) = connect(&dirs.socket())?.filter(answers) {
             return Ok(stream);
         }
         match &said {
+            // One that was just killed holds its lock until the system has cleared it away.
+            Some(line) if line.starts_with(RUNNING) && started.elapsed() > RUNNING_PATIENCE => {
+                let _ = child.wait();
+                child = spawn(options)?;
+                said = first_line(&mut child, deadline);
+                started = Instant::now();
+            }
             Some(line) if line == READY || line.starts_with(RUNNING) => {}
             Some(line) if !line.is_empty() => return Err(died(line.clone())),
             _ => return Err(died(exit_reason(&mut child))),

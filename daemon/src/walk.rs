@@ -83,7 +83,8 @@ impl Rules {
         builder
             .hidden(!self.hidden)
             .follow_links(false)
-            .require_git(false)
+            // Without a repository a .gitignore counts too; in one, those above it are another's.
+            .require_git(self.root.ancestors().any(|folder| folder.join(".git").exists()))
             .add_custom_ignore_filename(IGNORE_FILE)
             .max_depth(shallow.then_some(1))
             .sort_by_file_name(Ord::cmp)

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -65,6 +66,7 @@ impl Daemon {
         // Panics of threads are looked for there.
         let stderr = fs::File::options().create(true).append(true).open(home.join("stderr"))?;
         let mut child = command
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(stderr)
@@ -74,10 +76,9 @@ impl Daemon {
         let stdout = child.stdout.take().context("stdout is piped")?;
         BufReader::new(stdout).read_line(&mut line)?;
         if line.trim() != "ready" {
-            if let Ok((_, pid)) = find_socket(home) {
-                kill_and_wait(pid);
-            }
-            let _ = child.kill();
+            // With what a wrapper started: such a daemon may not even have said who it is.
+            let group = format!("-{}", child.id());
+            let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
             let status = child.wait()?;
             bail!("the daemon said {line:?} and ended with {status}");
         }

@@ -7,4 +7,5 @@ pub(crate) mod damage;
 pub(crate) mod files;
 pub(crate) mod freshness;
 pub(crate) mod git;
+mod places;
 pub(crate) mod resources;
