@@ -3,7 +3,6 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
-    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -66,7 +65,6 @@ impl Daemon {
         // Panics of threads are looked for there.
         let stderr = fs::File::options().create(true).append(true).open(home.join("stderr"))?;
         let mut child = command
-            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(stderr)
@@ -75,15 +73,20 @@ impl Daemon {
         let mut line = String::new();
         let stdout = child.stdout.take().context("stdout is piped")?;
         BufReader::new(stdout).read_line(&mut line)?;
-        if line.trim() != "ready" {
-            // With what a wrapper started: such a daemon may not even have said who it is.
-            let group = format!("-{}", child.id());
-            let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
-            let status = child.wait()?;
-            bail!("the daemon said {line:?} and ended with {status}");
+        let listens = match line.trim() {
+            "ready" => find_socket(home),
+            said => Err(anyhow::anyhow!("the daemon said {said:?}")),
+        };
+        match listens {
+            Ok((socket, pid)) => Ok(Self { child, home: home.to_owned(), pid, socket }),
+            Err(err) => {
+                let _ = child.kill();
+                let status = child.wait()?;
+                // A wrapper leaves behind what it started, and that may not have said who it is.
+                started_for(home).into_iter().for_each(kill_and_wait);
+                Err(err.context(format!("the daemon ended with {status}")))
+            }
         }
-        let (socket, pid) = find_socket(home)?;
-        Ok(Self { child, home: home.to_owned(), pid, socket })
     }
 
     pub(crate) fn client(&self, root: &Path) -> Result<Client> {
@@ -178,6 +181,20 @@ fn kill_and_wait(pid: u32) {
     while is_running(pid) && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Processes whose environment names `home`, a folder that no other test has.
+fn started_for(home: &Path) -> Vec<u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let home = home.as_os_str().as_encoded_bytes();
+    let is_ours = |pid: &u32| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|variable| {
+            variable.starts_with(b"FOVEA_") && variable.windows(home.len()).any(|part| part == home)
+        })
+    };
+    pids.filter(is_ours).collect()
 }
 
 fn is_running(pid: u32) -> bool {

@@ -18,6 +18,8 @@ use program::Program;
 
 #[derive(Deserialize)]
 struct Table {
+    /// Cut lines that have to go on with the name that was written, over all projects.
+    completes: usize,
     project: Vec<Project>,
 }
 
@@ -27,7 +29,7 @@ struct Project {
     name: String,
     version: String,
     from: fetch::Registry,
-    floors: Counts,
+    floors: Floors,
     cursors: Vec<Cursor>,
 }
 
@@ -41,9 +43,17 @@ struct Cursor {
     ask: Option<String>,
 }
 
-/// How many cursors did; for `floors`, how many have to.
-#[derive(Deserialize, Default)]
+/// How many cursors have to do.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Floors {
+    defines: usize,
+    finds: usize,
+    asks: usize,
+}
+
+/// How many cursors did.
+#[derive(Default)]
 struct Counts {
     /// `def` answers the right file and line first, and `refs` lists the cursor itself.
     defines: usize,
@@ -81,6 +91,7 @@ pub(crate) fn run(args: &Args, root: &Path) -> Result<()> {
     let cache = args.cache.clone().unwrap_or_else(|| scratch.path().join("packages"));
     let program = Program::new(&args.program, scratch.path())?;
     let mut complaints = Vec::new();
+    let (mut n_completed, mut n_cursors) = (0, 0);
     println!(
         "{:<18} {:>6} {:>7} {:>8} {:>9} {:>7} {:>6} {:>10}",
         "project", "files", "MB", "index s", "defines", "finds", "asks", "completes"
@@ -107,16 +118,21 @@ pub(crate) fn run(args: &Args, root: &Path) -> Result<()> {
             counts.completes,
             project.cursors.len(),
         );
+        n_completed += counts.completes;
+        n_cursors += project.cursors.len();
         for (what, count, floor) in [
             ("defines", counts.defines, project.floors.defines),
             ("finds", counts.finds, project.floors.finds),
             ("asks", counts.asks, project.floors.asks),
-            ("completes", counts.completes, project.floors.completes),
         ] {
             if count < floor {
                 complaints.push(format!("{}: {what} {count}, at least {floor}", project.name));
             }
         }
+    }
+    println!("{n_completed} of {n_cursors} cut lines go on with the name that was written");
+    if args.names.is_empty() && n_completed < table.completes {
+        complaints.push(format!("completes {n_completed}, at least {}", table.completes));
     }
     if complaints.iter().any(|complaint| complaint.contains("at least")) {
         bail!("some answers are worse than recorded:\n  {}", complaints.join("\n  "));
