@@ -37,7 +37,7 @@ fn with_pip(name: &str, version: &str, scratch: &Path) -> Result<()> {
     succeed(
         Command::new("python3")
             .args(["-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"])
-            .args(["--no-build-isolation", "--disable-pip-version-check", "--dest"])
+            .args(["--disable-pip-version-check", "--dest"])
             .arg(scratch)
             .arg(format!("{name}=={version}")),
     )?;

@@ -37,9 +37,10 @@ struct Shared {
     body: UnsafeCell<Option<*const Body>>,
     n_pieces: AtomicUsize,
     piece_len: AtomicUsize,
-    /// Loop number in the upper half, next unclaimed piece in the lower: a helper that wakes up
-    /// late cannot claim a piece of a newer loop with an older one's number.
-    next: AtomicU64,
+    /// Loop number in the upper half, number of unclaimed pieces in the lower. One word decides a claim:
+    /// a helper that wakes up late finds another number or nothing left, whatever the fields of a
+    /// loop that is being set up say.
+    unclaimed: AtomicU64,
     n_done: AtomicUsize,
     panicked: AtomicBool,
     epoch: AtomicU64,
@@ -47,9 +48,9 @@ struct Shared {
     stop: AtomicBool,
 }
 
-// SAFETY: `body` is written only by the thread that holds `Pool::running`, while `next` hands out
-// no pieces; it is read only after a successful claim, which happens after that write (release
-// store and acquire compare-exchange on `next`). The pointee is `Sync`.
+// SAFETY: `body` is written only by the thread that holds `Pool::running`, while `unclaimed` has
+// none left; it is read only after a successful claim, which happens after that write (release
+// store and acquire compare-exchange on `unclaimed`). The pointee is `Sync`.
 unsafe impl Sync for Shared {}
 // SAFETY: as above; the raw pointer itself carries no thread affinity.
 unsafe impl Send for Shared {}
@@ -62,7 +63,7 @@ impl Pool {
             body: UnsafeCell::new(None),
             n_pieces: AtomicUsize::new(0),
             piece_len: AtomicUsize::new(1),
-            next: AtomicU64::new(0),
+            unclaimed: AtomicU64::new(0),
             n_done: AtomicUsize::new(0),
             panicked: AtomicBool::new(false),
             epoch: AtomicU64::new(0),
@@ -111,7 +112,7 @@ impl Pool {
         shared.piece_len.store(piece_len, Ordering::Relaxed);
         shared.n_done.store(0, Ordering::Relaxed);
         let epoch = (shared.epoch.load(Ordering::Relaxed) + 1) & 0xffff_ffff;
-        shared.next.store(epoch << 32, Ordering::Release);
+        shared.unclaimed.store(epoch << 32 | n_pieces as u64, Ordering::Release);
         shared.epoch.store(epoch, Ordering::SeqCst);
         for (helper, parked) in self.helpers.iter().zip(&shared.parked) {
             if parked.load(Ordering::SeqCst) {
@@ -227,20 +228,21 @@ impl Shared {
     }
 
     fn claim(&self, epoch: u64) -> Option<usize> {
-        let mut next = self.next.load(Ordering::Acquire);
+        let mut unclaimed = self.unclaimed.load(Ordering::Acquire);
         loop {
-            let piece = (next & 0xffff_ffff) as usize;
-            if next >> 32 != epoch || piece >= self.n_pieces.load(Ordering::Relaxed) {
+            let n_left = (unclaimed & 0xffff_ffff) as usize;
+            if unclaimed >> 32 != epoch || n_left == 0 {
                 return None;
             }
-            match self.next.compare_exchange_weak(
-                next,
-                next + 1,
+            match self.unclaimed.compare_exchange_weak(
+                unclaimed,
+                unclaimed - 1,
                 Ordering::AcqRel,
                 Ordering::Acquire,
             ) {
-                Ok(_) => return Some(piece),
-                Err(current) => next = current,
+                // The loop stands still for a claimed piece, so its fields are its own.
+                Ok(_) => return Some(self.n_pieces.load(Ordering::Relaxed) - n_left),
+                Err(current) => unclaimed = current,
             }
         }
     }
@@ -303,6 +305,24 @@ mod tests {
             sum.fetch_add(range.sum(), Ordering::Relaxed);
         });
         assert_eq!(sum.into_inner(), 4_950);
+    }
+
+    #[test]
+    fn loops_of_changing_sizes_visit_each_index_once() {
+        // A helper that is late for a short loop meets the longer one after it.
+        let pool = Pool::new(4);
+        let counts: Vec<AtomicUsize> = (0..24).map(|_| AtomicUsize::new(0)).collect();
+        for round in 0..1_000_000 {
+            let n = if round % 2 == 0 { 2 } else { counts.len() };
+            pool.run(n, |range| {
+                for count in &counts[range] {
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        let counts: Vec<usize> = counts.into_iter().map(AtomicUsize::into_inner).collect();
+        assert_eq!(counts[..2], [1_000_000; 2]);
+        assert!(counts[2..].iter().all(|count| *count == 500_000), "{counts:?}");
     }
 
     #[test]
