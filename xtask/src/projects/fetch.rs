@@ -66,20 +66,15 @@ fn with_cargo(name: &str, version: &str, scratch: &Path) -> Result<()> {
              [dependencies]\n{name} = \"={version}\"\n\n[workspace]\n"
         ),
     )?;
-    let output = Command::new("cargo")
-        .args(["metadata", "--format-version", "1", "--quiet"])
-        .current_dir(scratch)
-        .stderr(Stdio::inherit())
-        .output()?;
-    ensure!(output.status.success(), "cargo metadata failed");
-    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)?;
-    let manifest = metadata["packages"]
-        .as_array()
-        .and_then(|packages| packages.iter().find(|package| package["name"] == name))
-        .and_then(|package| package["manifest_path"].as_str())
-        .context("cargo names no manifest")?;
-    let source = Path::new(manifest).parent().context("a manifest lies in a folder")?;
-    succeed(Command::new("cp").arg("-r").arg(source).arg(scratch.join("package")))
+    // Metadata leaves out packages without a library; a vendor folder has every one.
+    succeed(
+        Command::new("cargo")
+            .args(["vendor", "--quiet", "--versioned-dirs", "vendor"])
+            .current_dir(scratch)
+            .stdout(Stdio::null()),
+    )?;
+    let source = scratch.join("vendor").join(format!("{name}-{version}"));
+    Ok(fs::rename(source, scratch.join("package"))?)
 }
 
 fn succeed(command: &mut Command) -> Result<()> {
