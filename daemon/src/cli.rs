@@ -75,6 +75,12 @@ pub enum Command {
     Explain(CompleteArgs),
     /// Show the state of the workspace and the daemon.
     Status(StatusArgs),
+    /// List the secrets that were overwritten: where, by which rule.
+    ///
+    /// Tokens, keys and passwords in files are overwritten in the text before anything is stored,
+    /// searched or put into a prompt. This says where; the secret itself is never kept.
+    #[command(about = "List where secrets were overwritten, and by which rule")]
+    Secrets,
     /// Wait until everything saved is in the index.
     Sync,
     /// Print what the index answers from, to compare two indexes.
@@ -457,6 +463,7 @@ mod tests {
               explain      Show why: the plan of a completion with sources, tokens and
                            milliseconds
               status       Show the state of the workspace and the daemon
+              secrets      List where secrets were overwritten, and by which rule
               sync         Wait until everything saved is in the index
               dump         Print what the index answers from, to compare two indexes
               model        Fetch, add, list and remove models

@@ -59,6 +59,8 @@ pub enum Answer {
     Status { daemon: DaemonStatus, workspace: Option<WorkspaceStatus> },
     /// Why.
     Path(PathOutcome),
+    /// Secrets.
+    Secrets(SecretsView),
     /// Dump; `next` goes into the following question's `after`, `None` at the end.
     Dump { text: String, next: Option<String> },
     /// Search, Grep.
@@ -432,7 +434,34 @@ pub struct WorkspaceStatus {
     /// All skipped files, `skipped` lists the first ones only.
     pub n_skipped: usize,
     pub languages: Vec<(String, usize)>,
+    /// Secrets that were overwritten, and files in which; `fovea secrets` lists them.
+    #[serde(default)]
+    pub n_secrets: usize,
+    #[serde(default)]
+    pub n_files_with_secrets: usize,
     pub warnings: Vec<String>,
+}
+
+/// What was overwritten before anything was stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SecretsView {
+    /// By path and position; the first ones, if there are very many.
+    pub secrets: Vec<SecretView>,
+    pub n_secrets: usize,
+    pub n_files: usize,
+}
+
+/// Where a secret stands; the secret itself is known to nobody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SecretView {
+    pub path: String,
+    /// Zero-based; the column in UTF-16 units.
+    pub line: u32,
+    pub column: u32,
+    /// Name of the rule that found it.
+    pub rule: String,
+    /// It stands in a document that an editor has open.
+    pub is_unsaved: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

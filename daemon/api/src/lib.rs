@@ -14,8 +14,8 @@ pub use answer::{
     Answer, ApiError, CompletionItem, CompletionSource, DaemonStatus, ErrorCode, Event, FoldView,
     Freshness, GraphEdgeView, Health, HierarchyView, HitState, ImportEdit, Location, ModelState,
     OutlineText, PathOutcome, PlanView, ProgressView, ReachedView, ReferenceView, RenameView,
-    Response, RingCost, SearchHit, SearchView, SegmentView, SignatureView, SkippedFile, Suggestion,
-    SymbolView, TextView, Timings, WorkspaceStatus,
+    Response, RingCost, SearchHit, SearchView, SecretView, SecretsView, SegmentView, SignatureView,
+    SkippedFile, Suggestion, SymbolView, TextView, Timings, WorkspaceStatus,
 };
 pub use request::{At, Encoding, Frame, Method, Preset, Request};
 

@@ -78,6 +78,8 @@ pub enum Method {
     Why {
         path: String,
     },
+    /// Where secrets were overwritten, and by which rule.
+    Secrets,
     /// Answers when everything saved before this request is in the index.
     Sync,
     /// Extracts everything anew, whatever is stored.

@@ -17,6 +17,7 @@ mod outline;
 mod print;
 mod schema;
 mod search;
+mod secrets;
 mod status;
 mod symbols;
 mod target;
@@ -118,6 +119,7 @@ fn dispatch(command: Command, context: &mut Context) -> Result<ExitCode, Failure
         Command::Complete(args) => complete::run(context, &args),
         Command::Explain(args) => complete::explain(context, &args),
         Command::Status(args) => status::run(context, &args),
+        Command::Secrets => secrets::run(context),
         Command::Sync => index::sync(context),
         Command::Dump(args) => dump::run(context, &args),
         Command::Model(command) => model::run(context, command),

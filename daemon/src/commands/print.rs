@@ -77,6 +77,13 @@ pub(super) fn workspace(out: &mut Output, status: &WorkspaceStatus) {
         };
         out.put(&format!("  watching: {}, {pending}\n", status.watching));
     }
+    if status.n_secrets > 0 {
+        out.put(&format!(
+            "  {} overwritten in {}; `fovea secrets` says where\n",
+            count(status.n_secrets, "secret"),
+            count(status.n_files_with_secrets, "file"),
+        ));
+    }
     for skipped in &status.skipped {
         out.styled(Style::Dim, &format!("  skipped {}: {}", skipped.path, skipped.reason)).line();
     }

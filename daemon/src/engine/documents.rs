@@ -5,6 +5,8 @@ use std::{
     sync::Arc,
 };
 
+use super::files::Overwritten;
+
 /// Unsaved texts. Two editors may have the same document open: the newest text counts, and when its
 /// editor closes it, the other's.
 #[derive(Default)]
@@ -14,6 +16,8 @@ pub(super) struct Documents {
     order: Vec<(String, Option<u32>)>,
     waiting: HashSet<String>,
     applying: HashSet<String>,
+    /// What was overwritten in the newest text of each open document; only where something was.
+    redacted: HashMap<String, Vec<Overwritten>>,
 }
 
 /// A document that was edited or opened lately.
@@ -47,8 +51,22 @@ impl Documents {
         texts.retain(|(other, _)| *other != session);
         if texts.is_empty() {
             self.open.remove(path);
+            self.redacted.remove(path);
         }
         self.waiting.insert(path.to_owned());
+    }
+
+    /// Of the text that was just given.
+    pub(super) fn note_redacted(&mut self, path: &str, redacted: Vec<Overwritten>) {
+        if redacted.is_empty() {
+            self.redacted.remove(path);
+        } else {
+            self.redacted.insert(path.to_owned(), redacted);
+        }
+    }
+
+    pub(super) fn redacted(&self) -> impl Iterator<Item = (&str, &[Overwritten])> + Clone {
+        self.redacted.iter().map(|(path, all)| (path.as_str(), all.as_slice()))
     }
 
     /// True if the client had documents open.

@@ -5,13 +5,17 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     fs, io,
     path::Path,
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use fovea_indexer::ContentHash;
+use fovea_indexer::{ContentHash, text::LineIndex};
 use serde::{Deserialize, Serialize};
 
-use crate::walk::{Rules, Visit};
+use crate::{
+    guard::{self, GuardedText},
+    walk::{Rules, Visit},
+};
 
 /// Two states of a file with the same identity have the same content: every write changes the change
 /// time, which programs cannot set.
@@ -63,7 +67,36 @@ pub(super) struct Known {
     pub(super) stat: StatIdentity,
     pub(super) n_bytes: u64,
     pub(super) outcome: Outcome,
+    /// The secrets that were overwritten.
+    pub(super) redacted: Vec<Overwritten>,
 }
+
+/// Where a secret stood, and the rule that found it; never the secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Overwritten {
+    /// Zero-based; in UTF-16 units.
+    pub(super) line: u32,
+    pub(super) column: u32,
+    pub(super) rule: String,
+}
+
+impl Overwritten {
+    /// In the order of the text.
+    pub(super) fn all_of(guarded: &GuardedText) -> Vec<Self> {
+        if guarded.redactions.is_empty() {
+            return Vec::new();
+        }
+        let lines = LineIndex::new(&guarded.text);
+        let one = |redaction: &guard::Redaction| {
+            let at = lines.utf16(&guarded.text, redaction.range.start as u32);
+            Self { line: at.line, column: at.col, rule: redaction.rule.to_owned() }
+        };
+        guarded.redactions.iter().map(one).collect()
+    }
+}
+
+/// By path.
+pub(super) type Redacted = BTreeMap<String, Vec<Overwritten>>;
 
 /// A file to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,6 +145,7 @@ pub(super) struct Files {
     n_files: usize,
     /// What an earlier run knew; taken over by the first scan for files that did not change.
     remembered: BTreeMap<String, Known>,
+    redacted: Arc<Redacted>,
 }
 
 /// Called for folders that start (true) or stop (false) to count, before their entries are read.
@@ -142,6 +176,11 @@ impl Files {
     }
 
     pub(super) fn set(&mut self, path: &str, known: Known) {
+        if !known.redacted.is_empty() {
+            Arc::make_mut(&mut self.redacted).insert(path.to_owned(), known.redacted.clone());
+        } else {
+            drop_redacted(&mut self.redacted, path);
+        }
         let (folder, name) = split(path);
         let before = self.folders.entry(folder.to_owned()).or_default().insert(name.into(), known);
         self.n_files += usize::from(before.is_none());
@@ -151,7 +190,13 @@ impl Files {
         let (folder, name) = split(path);
         let known = self.folders.get_mut(folder)?.remove(name)?;
         self.n_files -= 1;
+        drop_redacted(&mut self.redacted, path);
         Some(known)
+    }
+
+    /// Files with secrets.
+    pub(super) fn redacted(&self) -> &Arc<Redacted> {
+        &self.redacted
     }
 
     /// Looks at `folder` (and below, if `deep`), and lists what has to be read or removed. Files in
@@ -221,7 +266,8 @@ impl Files {
                 found.skipped.push((path.clone(), reason.clone()));
                 // A folder that cannot be read now may be readable later; its files are gone for us.
                 let stat = StatIdentity::default();
-                self.set(&path, Known { stat, n_bytes: 0, outcome: Outcome::Skipped(reason) });
+                let outcome = Outcome::Skipped(reason);
+                self.set(&path, Known { stat, n_bytes: 0, outcome, redacted: Vec::new() });
                 seen.files.insert(path);
             }
         });
@@ -265,7 +311,9 @@ impl Files {
             let files = self.folders.remove(&folder).unwrap_or_default();
             self.n_files -= files.len();
             for (name, known) in files {
-                found.forget(join(&folder, &name), &known.outcome);
+                let path = join(&folder, &name);
+                drop_redacted(&mut self.redacted, &path);
+                found.forget(path, &known.outcome);
             }
         }
         for folder in &seen.folders {
@@ -275,12 +323,19 @@ impl Files {
                 let path = join(folder, name);
                 let stays = seen.files.contains(&path);
                 if !stays {
+                    drop_redacted(&mut self.redacted, &path);
                     found.forget(path, &known.outcome);
                 }
                 stays
             });
             self.n_files -= before - files.len();
         }
+    }
+}
+
+fn drop_redacted(redacted: &mut Arc<Redacted>, path: &str) {
+    if redacted.contains_key(path) {
+        Arc::make_mut(redacted).remove(path);
     }
 }
 
@@ -307,7 +362,7 @@ pub(super) fn folder_of(path: &str) -> &str {
 }
 
 /// Raised when the layout of the saved table changes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct Saved {
@@ -401,7 +456,8 @@ mod tests {
             for candidate in found.candidates {
                 text.push_str(&format!("read {}\n", candidate.path));
                 let outcome = Outcome::Indexed(ContentHash::of(b""));
-                let known = Known { stat: candidate.stat, n_bytes: 0, outcome };
+                let redacted = Vec::new();
+                let known = Known { stat: candidate.stat, n_bytes: 0, outcome, redacted };
                 self.files.set(&candidate.path, known);
             }
             found.removed.iter().for_each(|path| text.push_str(&format!("removed {path}\n")));

@@ -22,11 +22,16 @@ use std::{
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use crossbeam_channel::{Sender, unbounded};
-use fovea_api::{Freshness, Health, PathOutcome, ProgressView, SkippedFile, WorkspaceStatus};
+use fovea_api::{
+    Freshness, Health, PathOutcome, ProgressView, SecretView, SkippedFile, WorkspaceStatus,
+};
 use fovea_indexer::{Cancel, Snapshot, vector::SharedEmbedder, writer::FactsStore};
 
 pub use self::documents::RecentDocument;
-use self::state::{Phase, Shared, State};
+use self::{
+    files::Overwritten,
+    state::{Phase, Shared, State},
+};
 use crate::{
     config::{Layers, Loaded},
     guard,
@@ -194,7 +199,12 @@ impl Workspace {
         let limit = self.loaded().config.index.max_file_bytes;
         match guard::buffer(path, text, limit) {
             // Secrets are overwritten in place: offsets are the editor's.
-            Ok(guarded) => self.shared.lock().documents.edit(session, path, guarded.text),
+            Ok(guarded) => {
+                let redacted = Overwritten::all_of(&guarded);
+                let mut state = self.shared.lock();
+                state.documents.edit(session, path, guarded.text);
+                state.documents.note_redacted(path, redacted);
+            }
             Err(refused) => {
                 self.close(session, path);
                 return Err(refused.to_string());
@@ -281,6 +291,7 @@ impl Workspace {
             _ => Health::Warning,
         };
         let skipped = state.skipped.iter().take(MAX_SKIPPED_SHOWN);
+        let secrets = state.secrets();
         WorkspaceStatus {
             root: self.shared.root.clone(),
             health,
@@ -302,8 +313,29 @@ impl Workspace {
                 .collect(),
             n_skipped: state.skipped.len(),
             languages: snapshot.map(|snapshot| languages(&snapshot)).unwrap_or_default(),
+            n_secrets: secrets.clone().map(|(_, _, all)| all.len()).sum(),
+            n_files_with_secrets: secrets.count(),
             warnings,
         }
+    }
+
+    /// Every secret that was overwritten, by path and position: those of an open document count in
+    /// place of the saved file's.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<SecretView> {
+        let state = self.shared.lock();
+        let mut views = Vec::new();
+        for (path, is_unsaved, all) in state.secrets() {
+            views.extend(all.iter().map(|one| SecretView {
+                path: path.to_owned(),
+                line: one.line,
+                column: one.column,
+                rule: one.rule.clone(),
+                is_unsaved,
+            }));
+        }
+        views.sort_by(|a, b| (&a.path, a.line, a.column).cmp(&(&b.path, b.line, b.column)));
+        views
     }
 
     /// What became of one path, and why.
@@ -356,7 +388,7 @@ impl Workspace {
     /// # Errors
     /// The rule that stopped it.
     pub fn read(&self, path: &str) -> Result<Arc<str>, guard::Refused> {
-        self.shared.read(path)
+        self.shared.read(path).map(|guarded| guarded.text)
     }
 
     /// Why there are no answers, if the engine failed.

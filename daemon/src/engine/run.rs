@@ -23,11 +23,11 @@ use rayon::prelude::*;
 use super::{
     Event, WorkspaceOptions,
     disk::{Dirty, GitLock},
-    files::{Candidate, Files, Found, Known, Outcome},
+    files::{Candidate, Files, Found, Known, Outcome, Overwritten},
     state::{Phase, Shared},
 };
 use crate::{
-    guard::Refused,
+    guard::{self, Refused},
     walk::{GIT_EXCLUDE, Rules},
     watch::{Notice, Watch, Watching},
 };
@@ -195,7 +195,9 @@ impl<'a> Engine<'a> {
             self.shared.publish(self.writer.snapshot());
         }
         let elapsed = started.elapsed();
+        let redacted = Arc::clone(self.files.redacted());
         self.shared.update(|state| {
+            state.redacted = redacted;
             state.phase = Phase::Ready;
             state.stage = "ready";
             state.reopened = reopened;
@@ -340,7 +342,9 @@ impl<'a> Engine<'a> {
 
     fn update_pending(&self) {
         let n_dirty = self.dirty.n();
+        let redacted = Arc::clone(self.files.redacted());
         self.shared.update(|state| {
+            state.redacted = redacted;
             state.n_dirty = n_dirty;
             state.is_rescan_due &= n_dirty > 0;
         });
@@ -596,8 +600,11 @@ impl<'a> Engine<'a> {
                 }
                 Err(refused) => Err(refused.to_string()),
             };
+            let mut redacted = Vec::new();
             let outcome = match text {
-                Ok(text) => {
+                Ok(guarded) => {
+                    redacted = Overwritten::all_of(&guarded);
+                    let text = guarded.text;
                     let hash = ContentHash::of(text.as_bytes());
                     if was_indexed != Some(hash) {
                         changes.push(FileChange::Saved { path: path.clone(), text });
@@ -613,7 +620,8 @@ impl<'a> Engine<'a> {
                     Outcome::Skipped(reason)
                 }
             };
-            self.files.set(path, Known { stat: stat.settled(), n_bytes: *n_bytes, outcome });
+            let stat = stat.settled();
+            self.files.set(path, Known { stat, n_bytes: *n_bytes, outcome, redacted });
         }
         self.shared.update(|state| {
             for (path, reason) in skipped {
@@ -687,7 +695,8 @@ impl<'a> Engine<'a> {
     /// Settings under which the table of files is valid.
     fn settings(&self) -> String {
         let loaded = self.shared.loaded.load();
-        format!("{} {:?}", env!("CARGO_PKG_VERSION"), loaded.config.index)
+        let secrets = guard::secret_rules();
+        format!("{} {secrets} {:?}", env!("CARGO_PKG_VERSION"), loaded.config.index)
     }
 
     fn save_files(&self) {

@@ -13,7 +13,10 @@ use std::{
 use arc_swap::{ArcSwap, ArcSwapOption};
 use fovea_indexer::{Snapshot, vfs::TextSource};
 
-use super::documents::Documents;
+use super::{
+    documents::Documents,
+    files::{Overwritten, Redacted},
+};
 use crate::{config::Loaded, guard, walk::Rules, watch::Watching};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,6 +57,8 @@ pub(super) struct State {
     pub(super) watching: Watching,
     pub(super) watch_problem: Option<String>,
     pub(super) skipped: BTreeMap<String, String>,
+    /// What was overwritten in indexed files.
+    pub(super) redacted: Arc<Redacted>,
     /// What went wrong last and still does.
     pub(super) problem: Option<String>,
     /// What the user should know but need not mend.
@@ -72,6 +77,13 @@ impl State {
             _ => 0,
         };
         scanning + self.n_dirty + self.documents.n_pending() + usize::from(self.is_rescan_due)
+    }
+
+    /// Path, whether it is an open document, and what was overwritten in it; only where something was.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = (&str, bool, &[Overwritten])> + Clone {
+        let saved = self.redacted.iter().filter(|(path, _)| !self.documents.is_open(path));
+        let saved = saved.map(|(path, all)| (path.as_str(), false, all.as_slice()));
+        saved.chain(self.documents.redacted().map(|(path, all)| (path, true, all)))
     }
 
     pub(super) fn is_fresh(&self) -> bool {
@@ -146,7 +158,7 @@ impl Shared {
         self.is_stopping.load(Ordering::Relaxed)
     }
 
-    pub(super) fn read(&self, path: &str) -> Result<Arc<str>, guard::Refused> {
+    pub(super) fn read(&self, path: &str) -> Result<guard::GuardedText, guard::Refused> {
         let limit = self.loaded.load().config.index.max_file_bytes;
         self.recent.read(&self.root, path, limit)
     }
@@ -154,6 +166,6 @@ impl Shared {
 
 impl TextSource for Shared {
     fn read(&self, path: &str) -> Option<Arc<str>> {
-        Self::read(self, path).ok()
+        Self::read(self, path).ok().map(|guarded| guarded.text)
     }
 }

@@ -21,7 +21,7 @@ use std::{
 pub use exclude::{Exclusion, excluded};
 use recent::Identity;
 pub use recent::Recent;
-pub use secrets::{Redaction, find as find_secrets};
+pub use secrets::{Redaction, find as find_secrets, rules_version as secret_rules};
 
 /// Text that may be indexed, shown and put into a prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,11 +10,11 @@ use std::{
     fs::Metadata,
     os::unix::fs::MetadataExt as _,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
-use super::{Refused, open, read_identified};
+use super::{GuardedText, Refused, open, read_identified};
 
 /// Coarser than the clock that file systems stamp with.
 const TICK: Duration = Duration::from_millis(50);
@@ -34,7 +34,7 @@ struct Texts {
 
 struct Kept {
     identity: Identity,
-    text: Arc<str>,
+    guarded: GuardedText,
     asked: u64,
 }
 
@@ -82,7 +82,7 @@ impl Recent {
     ///
     /// # Errors
     /// As [`super::read`].
-    pub fn read(&self, root: &Path, path: &str, max_bytes: u64) -> Result<Arc<str>, Refused> {
+    pub fn read(&self, root: &Path, path: &str, max_bytes: u64) -> Result<GuardedText, Refused> {
         if let Some(exclusion) = super::excluded(path) {
             return Err(Refused::Excluded(exclusion));
         }
@@ -90,9 +90,9 @@ impl Recent {
         let file = open::open_beneath(root, Path::new(path))?;
         let identity = Identity::of(&file.metadata().map_err(Refused::Unreadable)?);
         if identity.n_bytes <= max_bytes
-            && let Some(text) = self.lock().get(path, identity)
+            && let Some(guarded) = self.lock().get(path, identity)
         {
-            return Ok(text);
+            return Ok(guarded);
         }
         drop(file);
         let now = SystemTime::now();
@@ -100,9 +100,9 @@ impl Recent {
         let mut texts = self.lock();
         texts.remove(path);
         if identity.is_settled(now) && guarded.text.len() <= self.max_bytes / 4 {
-            texts.insert(path, identity, &guarded.text, self.max_bytes);
+            texts.insert(path, identity, &guarded, self.max_bytes);
         }
-        Ok(guarded.text)
+        Ok(guarded)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Texts> {
@@ -111,16 +111,16 @@ impl Recent {
 }
 
 impl Texts {
-    fn get(&mut self, path: &str, identity: Identity) -> Option<Arc<str>> {
+    fn get(&mut self, path: &str, identity: Identity) -> Option<GuardedText> {
         self.n_asked += 1;
         let kept = self.by_path.get_mut(path).filter(|kept| kept.identity == identity)?;
         kept.asked = self.n_asked;
-        Some(Arc::clone(&kept.text))
+        Some(kept.guarded.clone())
     }
 
-    fn insert(&mut self, path: &str, identity: Identity, text: &Arc<str>, max_bytes: usize) {
-        self.n_bytes += text.len();
-        let kept = Kept { identity, text: Arc::clone(text), asked: self.n_asked };
+    fn insert(&mut self, path: &str, identity: Identity, guarded: &GuardedText, max_bytes: usize) {
+        self.n_bytes += guarded.text.len();
+        let kept = Kept { identity, guarded: guarded.clone(), asked: self.n_asked };
         self.by_path.insert(path.to_owned(), kept);
         while self.n_bytes > max_bytes {
             let oldest = self.by_path.iter().min_by_key(|(_, kept)| kept.asked);
@@ -131,7 +131,7 @@ impl Texts {
 
     fn remove(&mut self, path: &str) {
         if let Some(kept) = self.by_path.remove(path) {
-            self.n_bytes -= kept.text.len();
+            self.n_bytes -= kept.guarded.text.len();
         }
     }
 }
@@ -157,7 +157,7 @@ mod tests {
         let recent = Recent::new(1 << 20);
         let first = recent.read(temp.path(), "a.rs", 1 << 20).expect("text");
         let second = recent.read(temp.path(), "a.rs", 1 << 20).expect("text");
-        assert!(Arc::ptr_eq(&first, &second));
+        assert!(std::sync::Arc::ptr_eq(&first.text, &second.text));
     }
 
     #[test]
@@ -173,7 +173,7 @@ mod tests {
         let file = fs::File::options().write(true).open(&path).expect("there");
         file.set_modified(modified).expect("touched");
         let text = recent.read(temp.path(), "a.rs", 1 << 20).expect("text");
-        assert_eq!(&*text, "fn b() {}");
+        assert_eq!(&*text.text, "fn b() {}");
     }
 
     #[test]

@@ -25,7 +25,7 @@ use std::{
 
 use fovea_api::{
     Answer, ApiError, DaemonStatus, ErrorCode, Event, Freshness, Health, Method, Request, Response,
-    WorkspaceStatus,
+    SecretsView, WorkspaceStatus,
 };
 
 use fovea_context::{Mode, PromptFormat, TokenCounter};
@@ -211,6 +211,7 @@ impl Service {
                 query::check_path(&path)?;
                 Ok(Answer::Path(workspace.why(&path)))
             }
+            Method::Secrets => Ok(Answer::Secrets(secrets(workspace))),
             Method::Edited { path, text, .. } => {
                 query::check_path(&path)?;
                 workspace.edit(session, &path, &text).map(|()| Answer::Done).map_err(|rule| {
@@ -338,6 +339,19 @@ impl Service {
             model: self.model.model_state(),
         }
     }
+}
+
+/// A workspace of test keys may hold more; they are counted.
+const MAX_SECRETS: usize = 10_000;
+
+fn secrets(workspace: &Workspace) -> SecretsView {
+    let mut secrets = workspace.secrets();
+    let n_secrets = secrets.len();
+    let mut paths: Vec<&str> = secrets.iter().map(|secret| secret.path.as_str()).collect();
+    paths.dedup();
+    let n_files = paths.len();
+    secrets.truncate(MAX_SECRETS);
+    SecretsView { secrets, n_secrets, n_files }
 }
 
 /// Resident memory of a process; 0 where the system does not say.
