@@ -76,10 +76,13 @@ pub(crate) fn children(
 ) -> impl Iterator<Item = (SymbolId, &SymbolFacts)> {
     let symbols =
         graph.facts(symbol.file).map(|facts| facts.symbols.as_slice()).unwrap_or_default();
+    // Symbols are in document order, so what lies inside follows.
+    let end = symbols.get(symbol.index as usize).map_or(0, |facts| facts.enclosing_range.end);
     symbols
         .iter()
         .enumerate()
         .skip(symbol.index as usize + 1)
+        .take_while(move |(_, facts)| facts.name_range.start < end)
         .filter(move |(_, facts)| facts.parent == Some(symbol.index))
         .map(move |(index, facts)| (SymbolId { file: symbol.file, index: index as u32 }, facts))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     facts::{Expr, ExprId, Origin, Space, Step, Type, TypeId},
     paths::{Def, Query},
+    project::Implementation,
     std_names::{self, Known},
 };
 use crate::{
@@ -770,13 +771,15 @@ impl Query<'_> {
     /// `Target` of a project type's `Deref`.
     pub(crate) fn dereferenced(&self, ty: &Ty) -> Ty {
         let Ty::Adt(symbol, _) = ty else { return Ty::Unknown };
-        for (implementation, subst) in self.impls_of(*symbol, ty) {
-            let is_deref = self.trait_name(implementation).as_deref() == Some("Deref");
-            let target = children(self.graph, implementation)
-                .find(|(_, facts)| is_deref && facts.name == "Target")
+        for implementation in self.impls_of(*symbol).iter().filter(|i| i.is_of_trait) {
+            if self.trait_name(implementation.symbol).as_deref() != Some("Deref") {
+                continue;
+            }
+            let target = children(self.graph, implementation.symbol)
+                .find(|(_, facts)| facts.name == "Target")
                 .map(|(symbol, _)| symbol);
             if let Some(target) = target {
-                return self.type_named(target).substituted(&subst);
+                return self.type_named(target).substituted(&self.subst_of(implementation, ty));
             }
         }
         Ty::Unknown
@@ -953,24 +956,23 @@ impl Query<'_> {
         };
         if let Some(symbol) = symbol {
             let mut found = Vec::new();
-            let implementations = self.impls_of(symbol, ty);
+            let implementations = self.impls_of(symbol);
             for of_trait in [false, true] {
-                for (implementation, subst) in &implementations {
-                    if self.is_trait_impl(*implementation) == of_trait {
-                        found.extend(self.named_child(
-                            *implementation,
-                            name,
-                            subst,
-                            Certainty::Exact,
-                        ));
-                    }
+                for implementation in implementations.iter().filter(|i| i.is_of_trait == of_trait) {
+                    let subst = Subst::default();
+                    let member =
+                        self.named_child(implementation.symbol, name, &subst, Certainty::Exact);
+                    found.extend(member.map(|member| Member {
+                        subst: self.subst_of(implementation, ty),
+                        ..member
+                    }));
                 }
                 if !found.is_empty() {
                     return found;
                 }
             }
             let mut traits: Vec<SymbolId> =
-                implementations.iter().filter_map(|(i, _)| self.trait_of(*i)).collect();
+                implementations.iter().filter_map(|i| i.of_trait).collect();
             traits.extend(self.blanket_traits(name));
             return self.trait_members(&traits, name, ty);
         }
@@ -1084,31 +1086,49 @@ impl Query<'_> {
         traits
     }
 
-    /// The `impl`s of a type, inherent and of traits, with its parameters as `ty` sets them.
-    pub(crate) fn impls_of(&self, symbol: SymbolId, ty: &Ty) -> Vec<(SymbolId, Subst)> {
-        let Some(facts) = self.graph.symbol(symbol) else { return Vec::new() };
+    /// The `impl`s of a type, inherent and of traits. Kept for the snapshot.
+    pub(crate) fn impls_of(&self, symbol: SymbolId) -> Arc<[Implementation]> {
+        let kept = &self.project.implementations;
+        if let Some(found) = kept.read().expect("no panic while locked").get(&symbol) {
+            return found.clone();
+        }
+        let was_cut = self.was_cut.replace(false);
         let mut found = Vec::new();
-        for name in self.graph.names_of(&facts.name) {
+        let names = self.graph.symbol(symbol).map(|facts| self.graph.names_of(&facts.name));
+        for name in names.unwrap_or_default() {
             for implementation in self.graph.symbols_named(&name) {
-                if self.kind(implementation) != Some(SymbolKind::Impl) {
-                    continue;
-                }
-                if let Ty::Adt(target, written) = self.type_named(implementation)
+                if self.kind(implementation) == Some(SymbolKind::Impl)
+                    && let Ty::Adt(target, args) = self.type_named(implementation)
                     && target == symbol
                 {
-                    let mut params = Vec::new();
-                    if let Ty::Adt(_, args) = ty {
-                        for (written, arg) in written.iter().zip(args) {
-                            if let Ty::Param(param) = written {
-                                params.push((*param, arg.clone()));
-                            }
-                        }
-                    }
-                    found.push((implementation, Subst { self_ty: Some(ty.clone()), params }));
+                    found.push(Implementation {
+                        symbol: implementation,
+                        args,
+                        is_of_trait: self.is_trait_impl(implementation),
+                        of_trait: self.trait_of(implementation),
+                    });
                 }
             }
         }
+        let found: Arc<[Implementation]> = found.into();
+        if !self.was_cut.get() {
+            kept.write().expect("no panic while locked").insert(symbol, found.clone());
+        }
+        self.was_cut.set(self.was_cut.get() | was_cut);
         found
+    }
+
+    /// The parameters of an `impl` as the type `ty` sets them.
+    fn subst_of(&self, implementation: &Implementation, ty: &Ty) -> Subst {
+        let mut params = Vec::new();
+        if let Ty::Adt(_, args) = ty {
+            for (written, arg) in implementation.args.iter().zip(args) {
+                if let Ty::Param(param) = written {
+                    params.push((*param, arg.clone()));
+                }
+            }
+        }
+        Subst { self_ty: Some(ty.clone()), params }
     }
 
     fn is_trait_impl(&self, implementation: SymbolId) -> bool {

@@ -131,10 +131,9 @@ impl Resolver for Rust {
             Some(SymbolKind::Impl) => query.trait_of(symbol).map(candidate).into_iter().collect(),
             Some(SymbolKind::Trait) => query.bounds_of(symbol).into_iter().map(candidate).collect(),
             Some(SymbolKind::Struct | SymbolKind::Enum | SymbolKind::Union) => {
-                let ty = query.type_named(symbol);
                 let mut traits: Vec<SymbolId> = Vec::new();
-                for (implementation, _) in query.impls_of(symbol, &ty) {
-                    traits.extend(query.trait_of(implementation).filter(|t| !traits.contains(t)));
+                for implementation in query.impls_of(symbol).iter() {
+                    traits.extend(implementation.of_trait.filter(|t| !traits.contains(t)));
                 }
                 traits.into_iter().map(candidate).collect()
             }
@@ -282,7 +281,7 @@ fn method_meaning(query: &Query<'_>, file: FileId, ty: &Ty, name: &str) -> Resol
             .iter()
             .map(|member| Candidate {
                 symbol: member.symbol,
-                certainty: member.certainty.min(receiver_certainty(ty)),
+                certainty: member.certainty.min(receiver_certainty(&query.unwrapped(ty))),
             })
             .collect();
         return Resolution { at: None, candidates, external: None };

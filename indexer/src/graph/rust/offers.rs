@@ -10,13 +10,14 @@ use super::{
     facts::{Ref, Space},
     infer::Ty,
     paths::{Def, Query, fits},
-    project::{Entry, Module, shows_items},
+    project::{Entry, Module, rust, shows_items},
 };
 use crate::{
     FileId, Language, SymbolId,
     facts::{FileFacts, SymbolFacts, SymbolKind},
     graph::{Candidate, Certainty, Graph, Offer, Offers, names},
     parse::parse,
+    text::ByteRange,
 };
 
 /// Stands for what is being typed.
@@ -41,16 +42,17 @@ pub(crate) fn offers(indexed: &Graph, file: FileId, offset: u32, text: &str) -> 
     let behind_dot = trimmed.ends_with('.') && !trimmed.ends_with("..");
     let behind_colons = trimmed.ends_with("::");
     let is_member = behind_dot || behind_colons;
-    let patched = patched(text, partial.start as usize, partial.end as usize);
-    let facts = Arc::new(parse(Language::Rust, &patched));
+    let mut facts = parse(Language::Rust, &patched(text, partial));
+    if is_member && reference_at(&facts, partial.start).is_none() {
+        // Nothing after the cursor closes what is open: close it here.
+        facts = parse(Language::Rust, &closed(text, partial));
+    }
     let path = indexed.path(file).unwrap_or_default().to_owned();
-    let graph = &indexed.with_changes(&[(file, path, Some(facts))]);
+    let graph = &indexed.with_changes(&[(file, path, Some(Arc::new(facts)))]);
     let query = Query::new(graph);
     let mut offers = Offers { partial, is_member, ..Offers::default() };
-    let Some((_, here)) = query.file(file) else { return offers };
     let at = partial.start;
-    let reference =
-        here.refs.binary_search_by_key(&at, |(at, _)| *at).ok().map(|found| here.refs[found].1);
+    let reference = graph.facts(file).and_then(|facts| reference_at(facts, at));
     match reference {
         Some(Ref::Field(base) | Ref::Method(base)) if behind_dot => {
             let ty = query.expr(file, base);
@@ -90,17 +92,82 @@ pub(crate) fn offers(indexed: &Graph, file: FileId, offset: u32, text: &str) -> 
     offers
 }
 
+fn reference_at(facts: &FileFacts, at: u32) -> Option<Ref> {
+    let here = rust(facts)?;
+    here.refs.binary_search_by_key(&at, |(at, _)| *at).ok().map(|found| here.refs[found].1)
+}
+
 /// The text with a whole name at the cursor.
-fn patched(text: &str, start: usize, end: usize) -> String {
-    let rest = &text[end..];
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let word_end = end + rest.find(|c| !is_word(c)).unwrap_or(rest.len());
-    let line = text[word_end..].lines().next().unwrap_or("");
-    let next = text[word_end..].trim_start().chars().next();
+fn patched(text: &str, partial: ByteRange) -> String {
+    let (before, after) = around(text, partial);
+    let line = after.lines().next().unwrap_or("");
+    let next = after.trim_start().chars().next();
     let ends_statement =
         line.trim().is_empty() && !matches!(next, Some(')' | ']' | ',' | '.' | '?' | ';' | '='));
     let end = if ends_statement { ";" } else { "" };
-    format!("{}{PLACEHOLDER}{end}{}", &text[..start], &text[word_end..])
+    format!("{before}{PLACEHOLDER}{end}{after}")
+}
+
+/// The text with a whole name at the cursor, everything open closed behind it, and the items that
+/// start a line further down.
+fn closed(text: &str, partial: ByteRange) -> String {
+    const ITEMS: &[&str] = &[
+        "fn ", "pub ", "pub(", "impl", "struct ", "enum ", "trait ", "mod ", "use ", "#[",
+        "const ", "static ", "type ", "async ", "unsafe ",
+    ];
+    let (before, after) = around(text, partial);
+    let closers: String = open_brackets(before).into_iter().rev().collect();
+    let mut at = 0;
+    let mut items = "";
+    for line in after.split_inclusive('\n') {
+        if at > 0 && ITEMS.iter().any(|item| line.starts_with(item)) {
+            items = &after[at..];
+            break;
+        }
+        at += line.len();
+    }
+    format!("{before}{PLACEHOLDER}{closers}\n{items}")
+}
+
+/// The text before the identifier at the cursor, and behind it.
+fn around(text: &str, partial: ByteRange) -> (&str, &str) {
+    let rest = &text[partial.end as usize..];
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    (&text[..partial.start as usize], rest.trim_start_matches(is_word))
+}
+
+/// What closes the brackets that `text` leaves open; strings and comments are skipped.
+fn open_brackets(text: &str) -> Vec<char> {
+    let mut open = Vec::new();
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        match bytes[at] {
+            b'"' => {
+                at += 1;
+                while at < bytes.len() && bytes[at] != b'"' {
+                    at += if bytes[at] == b'\\' { 2 } else { 1 };
+                }
+            }
+            b'/' if bytes.get(at + 1) == Some(&b'/') => {
+                at = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |n| at + n);
+            }
+            b'/' if bytes.get(at + 1) == Some(&b'*') => {
+                at = text[at..].find("*/").map_or(bytes.len(), |n| at + n + 1);
+            }
+            // `'{'`, and not a lifetime.
+            b'\'' if bytes.get(at + 2) == Some(&b'\'') => at += 2,
+            b'(' => open.push(')'),
+            b'[' => open.push(']'),
+            b'{' => open.push('}'),
+            b')' | b']' | b'}' => {
+                open.pop();
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    open
 }
 
 /// Ids of this file are those of the patched buffer: turns them into the snapshot's by name, kind
@@ -183,12 +250,10 @@ pub(crate) fn members_of(query: &Query<'_>, ty: &Ty, wanted: Wanted) -> Vec<Offe
         match &ty {
             Ty::Adt(symbol, _) => {
                 add(query, *symbol, wanted, level * 2, &mut items, &mut seen);
-                for (implementation, _) in query.impls_of(*symbol, &ty) {
-                    let of_trait = query.trait_of(implementation);
-                    let distance =
-                        level * 2 + u32::from(query.trait_name(implementation).is_some());
-                    add(query, implementation, wanted, distance, &mut items, &mut seen);
-                    traits.extend(of_trait);
+                for implementation in query.impls_of(*symbol).iter() {
+                    let distance = level * 2 + u32::from(implementation.is_of_trait);
+                    add(query, implementation.symbol, wanted, distance, &mut items, &mut seen);
+                    traits.extend(implementation.of_trait);
                 }
             }
             Ty::Param(param) => traits.extend(query.bounds_of(*param)),

@@ -12,7 +12,7 @@ use super::{
     paths::Def,
 };
 use crate::{
-    FileFacts, FileId,
+    FileFacts, FileId, SymbolId,
     facts::{ResolverFacts, SymbolKind},
     graph::Graph,
 };
@@ -34,6 +34,18 @@ pub(crate) struct Project {
     indexes: RwLock<FxHashMap<FileId, Arc<FileIndex>>>,
     pub(crate) in_module: RwLock<FxHashMap<NameInModule, Arc<[Def]>>>,
     pub(crate) types: RwLock<FxHashMap<(FileId, ExprId), Ty>>,
+    pub(crate) implementations: RwLock<FxHashMap<SymbolId, Arc<[Implementation]>>>,
+}
+
+/// An `impl` of a project type.
+#[derive(Debug)]
+pub(crate) struct Implementation {
+    pub(crate) symbol: SymbolId,
+    /// The arguments that the header writes.
+    pub(crate) args: Vec<Ty>,
+    pub(crate) is_of_trait: bool,
+    /// The trait, if the project has it.
+    pub(crate) of_trait: Option<SymbolId>,
 }
 
 /// The part that depends on paths, manifests and `mod` declarations alone.
@@ -409,10 +421,10 @@ impl Tree {
     }
 
     /// The `mod` symbol of a module, in its parent.
-    pub(crate) fn declaration(&self, graph: &Graph, module: Module) -> Option<crate::SymbolId> {
+    pub(crate) fn declaration(&self, graph: &Graph, module: Module) -> Option<SymbolId> {
         let facts = graph.facts(module.file)?;
         if let Some(index) = inline_module(rust(facts)?, module.scope) {
-            return Some(crate::SymbolId { file: module.file, index });
+            return Some(SymbolId { file: module.file, index });
         }
         let (file, wanted) = self.places.get(&module.file)?.parent.as_ref()?;
         let facts = graph.facts(*file)?;
@@ -420,7 +432,7 @@ impl Tree {
         let index = facts.symbols.iter().zip(&there.items).position(|(symbol, item)| {
             item.file_module.is_some() && key(facts, there, item.scope, &symbol.name) == *wanted
         })?;
-        Some(crate::SymbolId { file: *file, index: index as u32 })
+        Some(SymbolId { file: *file, index: index as u32 })
     }
 }
 

@@ -225,7 +225,7 @@ struct A; impl Draw for A { fn draw(&self) {} }
 struct B; impl Draw for B { fn draw(&self) {} }
 fn f(b: Box<B>) { b.dr$0aw(); }
 "#,
-        expect!["/src/lib.rs 3:32 method draw Inferred"],
+        expect!["/src/lib.rs 3:32 method draw Exact"],
     );
 }
 
@@ -419,7 +419,7 @@ struct Server { addr: String, port: u16 }
 impl Server { fn new() -> Self { todo!() } fn start(&self) {
     foo(self.po$0
 "#,
-        expect![[""]],
+        expect!["addr port start"],
     );
 }
 
