@@ -63,7 +63,9 @@ fn collect(folder: &Path, into: &mut Vec<PathBuf>) {
         let path = entry.path();
         if path.is_dir() && !entry.file_name().to_string_lossy().starts_with('.') {
             collect(&path, into);
-        } else if path.to_str().and_then(Language::of_path).is_some_and(|l| l != Language::Text) {
+        } else if path.ends_with("Cargo.toml")
+            || path.to_str().and_then(Language::of_path).is_some_and(|l| l != Language::Text)
+        {
             into.push(path);
         }
     }

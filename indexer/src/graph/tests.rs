@@ -80,7 +80,7 @@ fn layers_answer_like_one_graph_built_from_scratch() {
 
     assert_eq!(graph.symbols_named("f1"), []);
     assert_eq!(graph.symbols_named("shared").len(), 25);
-    assert_eq!(graph.symbols_named("only"), [SymbolId { file: FileId(1), index: 0 }]);
+    assert_eq!(graph.symbols_named("only"), [SymbolId { file: FileId(1), index: 1 }]);
     assert_eq!(graph.file_at("src/m3.rs"), None);
     assert_eq!(graph.file_at("src/m4.rs"), Some(FileId(4)));
     assert_eq!(graph.files().len(), 26);

@@ -19,8 +19,9 @@ use tree_sitter::{ParseOptions, Parser, Tree};
 
 use crate::{
     Language, chunk,
-    facts::{FileFacts, OccurrenceFacts, ResolverFacts, SymbolFacts},
+    facts::{FileFacts, OccurrenceFacts, ResolverFacts, SymbolFacts, SymbolKind},
     graph::rust::manifest,
+    text::ByteRange,
 };
 
 /// Larger files are searched, not parsed: they are generated or data.
@@ -90,7 +91,12 @@ pub(crate) fn syntax_tree(language: Language, text: &str) -> Option<Tree> {
     }
     let mut parser = Parser::new();
     parser.set_language(&tags::grammar(language)?).ok()?;
-    let allowed_calls = 5_000 + text.len() / 8;
+    parse_bounded(&mut parser, text, text.len())
+}
+
+/// Parses with the steps that `n_bytes` explain.
+fn parse_bounded(parser: &mut Parser, text: &str, n_bytes: usize) -> Option<Tree> {
+    let allowed_calls = 5_000 + n_bytes / 8;
     let mut n_calls = 0_usize;
     let mut progress = |_: &tree_sitter::ParseState| {
         n_calls += 1;
@@ -98,11 +104,16 @@ pub(crate) fn syntax_tree(language: Language, text: &str) -> Option<Tree> {
     };
     let options = ParseOptions::new().progress_callback(&mut progress);
     let bytes = text.as_bytes();
-    parser.parse_with_options(
+    let tree = parser.parse_with_options(
         &mut |offset, _| bytes.get(offset..).unwrap_or_default(),
         None,
         Some(options),
-    )
+    );
+    if tree.is_none() {
+        // A parser that was stopped would go on where it was.
+        parser.reset();
+    }
+    tree
 }
 
 fn facts(language: Language, text: &str, mut extracted: Extracted) -> FileFacts {
@@ -130,6 +141,22 @@ fn facts(language: Language, text: &str, mut extracted: Extracted) -> FileFacts 
         cut: extracted.cut,
         doc: extracted.doc,
         resolver: extracted.resolver,
+    }
+}
+
+/// The file as a module: what an import of it leads to. Its name is the path's affair, so it has
+/// none here; its ranges are empty and stand at the start.
+pub(crate) fn module_symbol() -> SymbolFacts {
+    SymbolFacts {
+        name: String::new(),
+        kind: SymbolKind::Module,
+        name_range: ByteRange::default(),
+        enclosing_range: ByteRange::default(),
+        signature_range: ByteRange::default(),
+        parent: None,
+        doc: None,
+        is_public: true,
+        is_test: false,
     }
 }
 

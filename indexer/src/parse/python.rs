@@ -17,7 +17,7 @@ use self::{
     draft::{finish, first_sentence},
     kinds::{F, GRAMMAR, K},
 };
-use super::Extracted;
+use super::{Extracted, module_symbol};
 use crate::{
     facts::{OccurrenceFacts, Role, SymbolFacts, SymbolKind},
     graph::python::facts::{
@@ -413,22 +413,6 @@ impl<'t> Walk<'t> {
             return None;
         }
         first_sentence(self.text.get(string.byte_range())?)
-    }
-}
-
-/// The file as a module: what an import of it leads to. Its name is the path's affair, so it has
-/// none here; its ranges are empty and stand at the start.
-fn module_symbol() -> SymbolFacts {
-    SymbolFacts {
-        name: String::new(),
-        kind: SymbolKind::Module,
-        name_range: ByteRange::default(),
-        enclosing_range: ByteRange::default(),
-        signature_range: ByteRange::default(),
-        parent: None,
-        doc: None,
-        is_public: true,
-        is_test: false,
     }
 }
 

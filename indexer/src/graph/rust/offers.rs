@@ -42,15 +42,28 @@ pub(crate) fn offers(indexed: &Graph, file: FileId, offset: u32, text: &str) -> 
     let behind_dot = trimmed.ends_with('.') && !trimmed.ends_with("..");
     let behind_colons = trimmed.ends_with("::");
     let is_member = behind_dot || behind_colons;
-    let mut facts = parse(Language::Rust, &patched(text, partial));
-    if is_member && reference_at(&facts, partial.start).is_none() {
+    let mut offers = at_cursor(indexed, file, partial, behind_dot, &patched(text, partial));
+    if is_member && offers.items.is_empty() {
         // Nothing after the cursor closes what is open: close it here.
-        facts = parse(Language::Rust, &closed(text, partial));
+        offers = at_cursor(indexed, file, partial, behind_dot, &closed(text, partial));
     }
+    Offers { is_member, ..offers }
+}
+
+/// The offers for the placeholder in `text`, which starts where `partial` does.
+fn at_cursor(
+    indexed: &Graph,
+    file: FileId,
+    partial: ByteRange,
+    behind_dot: bool,
+    text: &str,
+) -> Offers {
+    let facts = parse(Language::Rust, text);
+    let behind_colons = text[..partial.start as usize].trim_end().ends_with("::");
     let path = indexed.path(file).unwrap_or_default().to_owned();
     let graph = &indexed.with_changes(&[(file, path, Some(Arc::new(facts)))]);
     let query = Query::new(graph);
-    let mut offers = Offers { partial, is_member, ..Offers::default() };
+    let mut offers = Offers { partial, ..Offers::default() };
     let at = partial.start;
     let reference = graph.facts(file).and_then(|facts| reference_at(facts, at));
     match reference {
@@ -83,7 +96,7 @@ pub(crate) fn offers(indexed: &Graph, file: FileId, offset: u32, text: &str) -> 
                 offers.items = fields_of(&query, *owner);
             }
         }
-        _ if is_member => {}
+        _ if behind_dot || behind_colons => {}
         _ => offers.items = names_at(&query, file, at),
     }
     offers.items.retain(|item| item.name != PLACEHOLDER);
@@ -309,7 +322,8 @@ pub(crate) fn module_names(query: &Query<'_>, module: Module) -> Vec<Offer> {
     let index = query.project.index(query.graph, module.file);
     let mut items: Vec<Offer> = Vec::new();
     for (number, (symbol, item)) in facts.symbols.iter().zip(&here.items).enumerate() {
-        if item.scope == module.scope && fits(symbol.kind, Space::Any) && !symbol.is_local() {
+        let is_seen = !symbol.is_local() && !symbol.name.is_empty();
+        if is_seen && item.scope == module.scope && fits(symbol.kind, Space::Any) {
             let id = SymbolId { file: module.file, index: number as u32 };
             items.extend(offer(query, id, 0));
         }
@@ -356,7 +370,7 @@ fn own_names(query: &Query<'_>, module: Module, is_foreign: bool) -> Vec<Offer> 
     let Some((facts, here)) = query.file(module.file) else { return Vec::new() };
     let mut items: Vec<Offer> = Vec::new();
     for (number, (symbol, item)) in facts.symbols.iter().zip(&here.items).enumerate() {
-        let is_seen = symbol.is_public || !is_foreign;
+        let is_seen = (symbol.is_public || !is_foreign) && !symbol.name.is_empty();
         if is_seen && item.scope == module.scope && fits(symbol.kind, Space::Any) {
             let id = SymbolId { file: module.file, index: number as u32 };
             items.extend(offer(query, id, 0));

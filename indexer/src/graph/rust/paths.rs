@@ -269,6 +269,9 @@ impl<'g> Query<'g> {
             }
             let module = Module { file: symbol.file, scope: here.module_of(item.scope) };
             let name = &facts.symbols[symbol.index as usize].name;
+            if name.is_empty() {
+                return Def::Module(module);
+            }
             if let Some(&file) = self.project.tree.child_files(self.graph, module, name).first() {
                 return Def::Module(Module { file, scope: 0 });
             }

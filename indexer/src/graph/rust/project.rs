@@ -164,7 +164,8 @@ impl FileIndex {
         };
         for (number, (symbol, item)) in facts.symbols.iter().zip(&rust.items).enumerate() {
             let is_local = matches!(symbol.kind, SymbolKind::Variable | SymbolKind::Parameter);
-            if !is_local && symbol.kind != SymbolKind::Impl {
+            // The file's own module has no name.
+            if !is_local && symbol.kind != SymbolKind::Impl && !symbol.name.is_empty() {
                 add(&symbol.name, item.scope, Entry::Symbol(number as u32));
             }
             // A type's own parameters live in the scope it opens.
@@ -426,13 +427,18 @@ impl Tree {
         if let Some(index) = inline_module(rust(facts)?, module.scope) {
             return Some(SymbolId { file: module.file, index });
         }
-        let (file, wanted) = self.places.get(&module.file)?.parent.as_ref()?;
+        // A crate's root, and a file that only a macro declares, stand for themselves.
+        let own = Some(SymbolId { file: module.file, index: 0 });
+        let place = self.places.get(&module.file);
+        let Some((file, wanted)) = place.and_then(|place| place.parent.as_ref()) else {
+            return own;
+        };
         let facts = graph.facts(*file)?;
         let there = rust(facts)?;
         let index = facts.symbols.iter().zip(&there.items).position(|(symbol, item)| {
             item.file_module.is_some() && key(facts, there, item.scope, &symbol.name) == *wanted
-        })?;
-        Some(SymbolId { file: *file, index: index as u32 })
+        });
+        index.map(|index| SymbolId { file: *file, index: index as u32 }).or(own)
     }
 }
 

@@ -331,6 +331,66 @@ pub fn run() {}
 "#,
         expect!["/src/speed.rs 1:8 function run Exact"],
     );
+    check_definition(
+        r#"
+macro_rules! cfg_fast { ($($item:item)*) => { $($item)* } }
+cfg_fast! {
+    /// Arms of a match are no macro rules.
+    pub(crate) fn with_it(f: impl FnOnce(u8)) { match 1 { 0 => f(1), _ => f(2) } }
+}
+fn f() { with_$0it(|_| ()); }
+"#,
+        expect!["/src/lib.rs 4:19 function with_it Exact"],
+    );
+}
+
+#[test]
+fn closures_literals_and_indexing_in_macro_arguments() {
+    check_definition(
+        r#"
+struct A { go: u8 }
+struct B { go: u8 }
+fn f(list: Vec<A>) { assert!(list.iter().any(|a| a.g$0o == 1), "none"); }
+"#,
+        expect!["/src/lib.rs 1:12 field go Exact"],
+    );
+    check_definition(
+        r#"
+struct A { go: u8 }
+struct B { go: u8 }
+fn f() { assert_eq!(dbg!(B { g$0o: 1 }).go, 1); }
+"#,
+        expect!["/src/lib.rs 2:12 field go Exact"],
+    );
+    check_definition(
+        r#"
+struct A; impl A { fn go(&self) {} }
+struct B; impl B { fn go(&self) {} }
+fn f() { let list = vec![A, A]; for a in list { a.g$0o(); } }
+"#,
+        expect!["/src/lib.rs 1:23 method go Exact"],
+    );
+}
+
+#[test]
+fn the_name_of_a_crate_leads_to_its_root() {
+    check_definition(
+        r#"
+//- /app/Cargo.toml
+[package]
+name = "app"
+[dependencies]
+base = { path = "../base" }
+//- /app/src/main.rs
+use ba$0se::Thing;
+//- /base/Cargo.toml
+[package]
+name = "base"
+//- /base/src/lib.rs
+pub struct Thing;
+"#,
+        expect!["/base/src/lib.rs 1:1 module  Exact"],
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Items: what they declare, which scopes they open.
 
-use tree_sitter::Node;
+use tree_sitter::{Node, Tree};
 
 use super::{Extractor, Open, Prefix, lower};
 use crate::{
@@ -368,65 +368,31 @@ impl<'a> Extractor<'a> {
         else {
             return;
         };
-        if self.holds_items(arguments) {
-            self.items_in_macro(arguments);
+        if self.is_item_position()
+            && let Some(tree) = self.item_tree(arguments)
+        {
+            self.walk_argument(&tree);
+            // Its node ids stay in use.
+            self.argument_trees.insert(arguments.id(), Some(tree));
+        } else if let Some(tree) = self.argument_tree(arguments) {
+            self.walk_argument(&tree);
         } else {
             self.tokens(arguments);
         }
     }
 
-    /// `cfg_feature! { pub mod x; }`: braces, outside of any function, with item keywords inside.
-    fn holds_items(&self, arguments: Node<'_>) -> bool {
-        let text = tags::range(arguments).slice(self.text);
-        let at_item = matches!(
-            self.facts.scopes[self.scope() as usize].kind,
-            ScopeKind::Module | ScopeKind::Impl(_)
-        ) || self.facts.scopes[self.scope() as usize].parent.is_none();
-        at_item
-            && text.starts_with('{')
-            && !text.contains("=>")
-            && ["fn ", "mod ", "struct ", "use ", "impl", "enum ", "trait "]
-                .iter()
-                .any(|keyword| text.contains(keyword))
+    fn walk_argument(&mut self, tree: &Tree) {
+        self.n_macros_around += 1;
+        self.walk(tree);
+        self.n_macros_around -= 1;
     }
 
-    /// Parses the inside of the braces as items at the same offsets.
-    fn items_in_macro(&mut self, arguments: Node<'_>) {
-        // Macros in macros in macros: a bound, not a rule of the language.
-        if self.open.iter().filter(|(at, _)| *at == usize::MAX).count() > 3 {
-            return;
-        }
-        let outer = arguments.range();
-        let inner = tree_sitter::Range {
-            start_byte: outer.start_byte + 1,
-            end_byte: outer.end_byte.saturating_sub(1).max(outer.start_byte + 1),
-            start_point: tree_sitter::Point::new(
-                outer.start_point.row,
-                outer.start_point.column + 1,
-            ),
-            end_point: outer.end_point,
-        };
-        let mut parser = tree_sitter::Parser::new();
-        let language = tags::grammar(crate::Language::Rust).expect("Rust has a grammar");
-        if parser.set_language(&language).is_err() || parser.set_included_ranges(&[inner]).is_err()
-        {
-            return;
-        }
-        let Some(tree) = parser.parse(self.text, None) else { return };
-        // Node ids are addresses: those of another tree must not be mixed up with this one's.
-        let done = std::mem::take(&mut self.done);
-        let paths = std::mem::take(&mut self.paths);
-        let exprs = std::mem::take(&mut self.exprs);
-        let closures = std::mem::take(&mut self.closures);
-        let arms = std::mem::take(&mut self.arms);
-        self.open.push((usize::MAX, Open::Scope));
-        let scope = self.scope();
-        self.scopes.push(scope);
-        self.walk(&tree);
-        self.open.pop();
-        self.scopes.pop();
-        (self.done, self.paths, self.exprs) = (done, paths, exprs);
-        (self.closures, self.arms) = (closures, arms);
+    /// Outside of functions: where a macro stands for items.
+    fn is_item_position(&self) -> bool {
+        matches!(
+            self.facts.scopes[self.scope() as usize].kind,
+            ScopeKind::Module | ScopeKind::Impl(_)
+        )
     }
 }
 

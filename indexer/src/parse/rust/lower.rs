@@ -289,10 +289,7 @@ impl<'a> Extractor<'a> {
             "closure_expression" => {
                 Expr::Closure(field("body").map(|body| self.slot(body, waiting)))
             }
-            "macro_invocation" => match field("macro") {
-                Some(path) => Expr::Macro(self.path(path)),
-                None => Expr::Unknown,
-            },
+            "macro_invocation" => self.lower_macro(node),
             "string_literal" | "raw_string_literal" => Expr::Literal(self.intern("str")),
             "boolean_literal" => Expr::Literal(self.intern("bool")),
             "char_literal" => Expr::Literal(self.intern("char")),
@@ -304,6 +301,22 @@ impl<'a> Extractor<'a> {
             "float_literal" => Expr::Literal(self.intern("f64")),
             _ => Expr::Unknown,
         }
+    }
+
+    fn lower_macro(&mut self, node: Node<'_>) -> Expr {
+        let Some(path) = node.child_by_field_name("macro") else { return Expr::Unknown };
+        let is_list = tags::range(path).slice(self.text) == "vec";
+        let mut cursor = node.walk();
+        let tokens = node.named_children(&mut cursor).find(|c| c.kind() == "token_tree");
+        if is_list
+            && let Some(tree) = tokens.and_then(|tokens| self.argument_tree(tokens))
+            && let Some(list) = tree.root_node().named_child(0).and_then(|s| s.named_child(0))
+            && list.kind() == "array_expression"
+        {
+            // `vec![..]` holds what the array would.
+            return Expr::Same(self.expr(list));
+        }
+        Expr::Macro(self.path(path))
     }
 
     /// The value of a block is its last expression.

@@ -1,18 +1,19 @@
 //! Rust extraction: one walk with a cursor gives symbols, occurrences and the resolver's
 //! intermediate form.
 //!
-//! [`lower`] turns types, paths and expressions into that form on demand; [`tokens`] reads macro
-//! arguments, which the grammar leaves as tokens.
+//! [`lower`] turns types, paths and expressions into that form on demand. The grammar leaves macro
+//! arguments as tokens: [`arguments`] parses those that are expressions, [`tokens`] reads the rest.
 
+mod arguments;
 mod items;
 mod lower;
 mod patterns;
 mod tokens;
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use tree_sitter::{Node, Tree, TreeCursor};
+use tree_sitter::{Node, Parser, Tree, TreeCursor};
 
-use super::{Extracted, MAX_DEPTH, first_sentence, identifier, tags};
+use super::{Extracted, MAX_DEPTH, first_sentence, identifier, module_symbol, tags};
 use crate::{
     facts::{OccurrenceFacts, ResolverFacts, Role, SymbolFacts, SymbolKind},
     graph::rust::facts::{
@@ -86,6 +87,10 @@ struct Extractor<'a> {
     closures: FxHashMap<usize, (ExprId, Name, u32)>,
     /// Match arms: what is matched.
     arms: FxHashMap<usize, ExprId>,
+    /// Parsed macro arguments; they live as long as ids of their nodes are in use.
+    argument_trees: FxHashMap<usize, Option<Tree>>,
+    argument_parser: Option<Parser>,
+    n_macros_around: usize,
 }
 
 impl<'a> Extractor<'a> {
@@ -109,7 +114,13 @@ impl<'a> Extractor<'a> {
             called: 0,
             closures: FxHashMap::default(),
             arms: FxHashMap::default(),
+            argument_trees: FxHashMap::default(),
+            argument_parser: None,
+            n_macros_around: 0,
         };
+        // The file as a module: what a crate's name and `crate` mean. It is nobody's parent.
+        extractor.symbols.push(module_symbol());
+        extractor.facts.items.push(Item::default());
         let range = ByteRange::new(0, text.len() as u32 + 1);
         extractor.facts.scopes.push(Scope { parent: None, kind: ScopeKind::Module, range });
         extractor

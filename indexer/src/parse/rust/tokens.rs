@@ -6,7 +6,7 @@ use tree_sitter::Node;
 use super::Extractor;
 use crate::{
     facts::Role,
-    graph::rust::facts::{Expr, ExprId, Path, Ref, Space},
+    graph::rust::facts::{Expr, ExprId, Path, PathId, Ref, Space},
     text::ByteRange,
 };
 
@@ -19,6 +19,7 @@ enum Token {
     Open,
     Close,
     Dot,
+    Colon,
     Colons,
     Question,
     Bang,
@@ -34,28 +35,44 @@ impl Extractor<'_> {
         let mut behind: Vec<Option<ExprId>> = Vec::new();
         let mut current: Option<ExprId> = None;
         let mut pending: Option<ExprId> = None;
+        // The path in front of each open brace: `Path { field: .. }`.
+        let mut literals: Vec<Option<PathId>> = Vec::new();
+        let mut last_path: Option<PathId> = None;
         let mut at = 0;
         while at < tokens.len() {
             let (token, range) = tokens[at];
             match token {
                 Token::Open => {
+                    let is_brace = range.slice(self.text) == "{";
+                    literals.push(last_path.take().filter(|_| is_brace));
                     behind.push(pending.take().or_else(|| {
                         let is_index = range.slice(self.text) == "[";
                         current.filter(|_| is_index).map(|e| self.push_expr(Expr::Index(e)))
                     }));
                     current = None;
                 }
-                Token::Close => current = behind.pop().flatten(),
+                Token::Close => {
+                    current = behind.pop().flatten();
+                    literals.pop();
+                }
                 Token::Question => current = current.map(|e| self.push_expr(Expr::Try(e))),
                 Token::Dot => {
                     if kind(at + 1) == Token::Word {
                         at += 1;
                         let name = tokens[at].1;
-                        let behind_it = kind(at + 1);
-                        (current, pending) = self.member(current, name, behind_it);
+                        let is_call =
+                            kind(at + 1) == Token::Open && tokens[at + 1].1.slice(self.text) == "(";
+                        (current, pending) = self.member(current, name, is_call);
                     } else {
                         current = None;
                     }
+                }
+                Token::Word
+                    if kind(at + 1) == Token::Colon
+                        && let Some(&Some(path)) = literals.last() =>
+                {
+                    self.occurrence(range, Role::Reference, Some(Ref::FieldOf(path)));
+                    current = None;
                 }
                 Token::Word => {
                     let mut segments = vec![range];
@@ -63,9 +80,16 @@ impl Extractor<'_> {
                         segments.push(tokens[at + 2].1);
                         at += 2;
                     }
+                    let n_paths = self.facts.paths.len();
                     (current, pending) = self.token_path(&segments, kind(at + 1), &tokens, at + 1);
+                    let is_literal = self.facts.paths.len() > n_paths
+                        && kind(at + 1) == Token::Open
+                        && segments.last().is_some_and(|last| {
+                            last.slice(self.text).starts_with(char::is_uppercase)
+                        });
+                    last_path = is_literal.then_some(n_paths as PathId);
                 }
-                Token::Colons | Token::Bang | Token::Other => current = None,
+                Token::Colon | Token::Colons | Token::Bang | Token::Other => current = None,
             }
             at += 1;
         }
@@ -76,7 +100,7 @@ impl Extractor<'_> {
         &mut self,
         receiver: Option<ExprId>,
         range: ByteRange,
-        behind: Token,
+        is_call: bool,
     ) -> (Option<ExprId>, Option<ExprId>) {
         let text = range.slice(self.text);
         let name = self.intern(text);
@@ -84,7 +108,7 @@ impl Extractor<'_> {
         if text == "await" {
             return (Some(self.push_expr(Expr::Await(receiver))), None);
         }
-        if behind == Token::Open {
+        if is_call {
             self.occurrence(range, Role::Call, Some(Ref::Method(receiver)));
             let call = self.push_expr(Expr::Method(receiver, name, None, None));
             return (None, Some(call));
@@ -174,6 +198,7 @@ impl Extractor<'_> {
                 "(" | "[" | "{" => Token::Open,
                 ")" | "]" | "}" => Token::Close,
                 "." => Token::Dot,
+                ":" => Token::Colon,
                 "::" => Token::Colons,
                 "?" => Token::Question,
                 "!" => Token::Bang,
