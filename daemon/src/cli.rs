@@ -29,7 +29,7 @@ pub struct Global {
         long,
         global = true,
         value_name = "DIR",
-        help = "Workspace folder [default: found from the file or the current folder]"
+        help = "Workspace folder [default: found from file or folder]"
     )]
     pub root: Option<PathBuf>,
     /// Print JSON; `fovea schema` prints its schema.
@@ -71,7 +71,7 @@ pub enum Command {
     Context(ContextArgs),
     /// Complete at a position.
     Complete(CompleteArgs),
-    /// Show why: the plan of a completion with sources, tokens and milliseconds.
+    /// Show why: a completion's sources, tokens and milliseconds.
     Explain(CompleteArgs),
     /// Show the state of the workspace and the daemon.
     Status(StatusArgs),
@@ -83,6 +83,10 @@ pub enum Command {
     Secrets,
     /// Wait until everything saved is in the index.
     Sync,
+    /// Build the index from nothing.
+    Reindex(ReindexArgs),
+    /// Remove indexes and facts that nobody used for long.
+    Gc(GcArgs),
     /// Print what the index answers from, to compare two indexes.
     Dump(DumpArgs),
     /// Fetch, add, list and remove models.
@@ -126,6 +130,42 @@ pub struct IndexArgs {
     /// Extract everything anew, whatever is stored.
     #[arg(long)]
     pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ReindexArgs {
+    /// Folder to index.
+    pub path: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct GcArgs {
+    /// Only say what would be removed.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Indexes and facts may take this much together: 500M, 2G, bytes [default: storage.max-bytes].
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_bytes: Option<u64>,
+    /// Remove what was not used for so many days; 0 keeps it [default: storage.unused-days].
+    #[arg(long, value_name = "N")]
+    pub unused_days: Option<u64>,
+}
+
+/// Bytes, written with a unit or without.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit: u64 = match text[digits.len()..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kb" => 1_000,
+        "m" | "mb" => 1_000_000,
+        "g" | "gb" => 1_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        _ => return Err("write a number of bytes, or one with K, M or G".to_owned()),
+    };
+    let number: u64 = digits.parse().map_err(|_| "there is no number".to_owned())?;
+    number.checked_mul(unit).ok_or_else(|| "too large".to_owned())
 }
 
 #[derive(Debug, Args)]
@@ -415,8 +455,7 @@ pub struct DemoArgs {
     pub no_model: bool,
 }
 
-const AFTER_HELP: &str =
-    "Positions are FILE:LINE:COL, from 1. `fovea COMMAND --help` says more about a command.";
+const AFTER_HELP: &str = "Positions are FILE:LINE:COL, from 1. `fovea COMMAND --help` says more.";
 
 fn after_long_help() -> String {
     let mut text = format!("{AFTER_HELP}\n\nExit codes:\n");
@@ -436,6 +475,14 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_are_read() {
+        assert_eq!(size("500M"), Ok(500_000_000));
+        assert_eq!((size("2 GiB"), size("17")), (Ok(2 << 30), Ok(17)));
+        assert!(size("M").is_err() && size("-1").is_err() && size("99999999999G").is_err());
+        assert!(size("1.5G").is_err());
     }
 
     #[test]
@@ -460,11 +507,12 @@ mod tests {
               outline      Print the map of the repository
               context      Print the prompt that a completion at a position would get
               complete     Complete at a position
-              explain      Show why: the plan of a completion with sources, tokens and
-                           milliseconds
+              explain      Show why: a completion's sources, tokens and milliseconds
               status       Show the state of the workspace and the daemon
               secrets      List where secrets were overwritten, and by which rule
               sync         Wait until everything saved is in the index
+              reindex      Build the index from nothing
+              gc           Remove indexes and facts that nobody used for long
               dump         Print what the index answers from, to compare two indexes
               model        Fetch, add, list and remove models
               daemon       Start, stop and look at the background process
@@ -479,8 +527,7 @@ mod tests {
               man          Print the man page
 
             Options:
-                  --root <DIR>  Workspace folder [default: found from the file or the
-                                current folder]
+                  --root <DIR>  Workspace folder [default: found from file or folder]
                   --json        Print JSON; `fovea schema` prints its schema
                   --no-daemon   Run the engine in this process
                   --offline     Forbid every fetch from the network
@@ -488,8 +535,7 @@ mod tests {
               -h, --help        Print help (see more with '--help')
               -V, --version     Print version
 
-            Positions are FILE:LINE:COL, from 1. `fovea COMMAND --help` says more about a
-            command.
+            Positions are FILE:LINE:COL, from 1. `fovea COMMAND --help` says more.
         "#]]
         .assert_eq(&help);
     }

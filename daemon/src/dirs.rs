@@ -144,7 +144,13 @@ impl Dirs {
             .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
             .take(32)
             .collect();
-        self.data.join("workspaces").join(format!("{name}-{}", &hash[..16]))
+        self.workspaces().join(format!("{name}-{}", &hash[..16]))
+    }
+
+    /// The indexes of all roots, one folder each.
+    #[must_use]
+    pub fn workspaces(&self) -> PathBuf {
+        self.data.join("workspaces")
     }
 
     /// The daemon's log.

@@ -3,7 +3,7 @@
 //! Modules in reading order:
 //! [`dirs`] and [`config`] where things live and what is set · [`root`] which folder is the workspace ·
 //! [`walk`] and [`guard`] which of its files count, and the gate for reading them · [`watch`] what changes
-//! on disk · [`store`] facts by content · [`engine`] one workspace: events in, snapshots out ·
+//! on disk · [`store`] facts by content · [`gc`] what is not used any more · [`engine`] one workspace: events in, snapshots out ·
 //! `git` what differs from the last commit ·
 //! [`model_worker`] the model in its own process ·
 //! [`complete`] from plan to suggestion · [`service`] answers requests · [`eval`] measures completion quality · [`server`] the socket ·
@@ -20,6 +20,7 @@ pub mod doctor;
 pub mod engine;
 pub mod eval;
 pub mod exit_codes;
+pub mod gc;
 mod git;
 pub mod guard;
 pub mod logs;

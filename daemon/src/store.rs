@@ -24,19 +24,36 @@ const FORMAT: i32 = 1;
 /// A value larger than this is not stored; no file under the size cap derives so much.
 const MAX_VALUE_BYTES: usize = 64 << 20;
 
+/// Values removed in one transaction.
+const COLLECT_BATCH: usize = 2_000;
+
 /// How long one process waits for another's batch.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The shared database.
 pub struct SqliteFacts {
     path: PathBuf,
-    writer: Mutex<Connection>,
+    /// `None` where nothing can be written.
+    writer: Option<Mutex<Connection>>,
+    /// The file cannot change: its journal, which we cannot open without writing, does not count.
+    is_immutable: bool,
     /// Connections for reading, one for each thread that reads at the same time.
     readers: Mutex<Vec<Connection>>,
     /// Rows read that were last used on an earlier day.
     used: Mutex<Vec<i64>>,
     problem: Mutex<Option<String>>,
     n_damaged: AtomicU64,
+    n_asked: AtomicU64,
+    n_found: AtomicU64,
+}
+
+/// How much was last used on one day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DayOfUse {
+    /// Days since 1970.
+    pub day: i64,
+    pub n_values: u64,
+    pub n_bytes: u64,
 }
 
 /// The database cannot be used.
@@ -69,14 +86,51 @@ impl SqliteFacts {
             }
             Err(source) => return Err(StoreError::Open { path: path.to_owned(), source }),
         };
-        Ok(Self {
+        Ok(Self::new(path, Some(writer), false))
+    }
+
+    /// Opens what is there, for reading alone: on a read-only disk, or in a folder of somebody else.
+    ///
+    /// # Errors
+    /// [`StoreError::Open`] if there is none, or one of another layout.
+    pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        let check = |is_immutable| -> rusqlite::Result<Connection> {
+            let connection = open_reader(path, is_immutable)?;
+            let format: i32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+            if format != FORMAT {
+                let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOTADB);
+                let message = format!("it has layout {format}, this build reads {FORMAT}");
+                return Err(rusqlite::Error::SqliteFailure(code, Some(message)));
+            }
+            Ok(connection)
+        };
+        let opened = check(false).map(|connection| (connection, false));
+        let opened = opened.or_else(|_| check(true).map(|connection| (connection, true)));
+        let (reader, is_immutable) =
+            opened.map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
+        let this = Self::new(path, None, is_immutable);
+        lock(&this.readers).push(reader);
+        Ok(this)
+    }
+
+    fn new(path: &Path, writer: Option<Connection>, is_immutable: bool) -> Self {
+        Self {
             path: path.to_owned(),
-            writer: Mutex::new(writer),
+            writer: writer.map(Mutex::new),
+            is_immutable,
             readers: Mutex::default(),
             used: Mutex::default(),
             problem: Mutex::default(),
             n_damaged: AtomicU64::new(0),
-        })
+            n_asked: AtomicU64::new(0),
+            n_found: AtomicU64::new(0),
+        }
+    }
+
+    /// Values asked for since the start, and how many of them were there.
+    #[must_use]
+    pub fn hits(&self) -> (u64, u64) {
+        (self.n_asked.load(Ordering::Relaxed), self.n_found.load(Ordering::Relaxed))
     }
 
     /// Why the last batch was not stored (disk full ...), for `status`.
@@ -94,33 +148,77 @@ impl SqliteFacts {
     /// Bytes of the stored values.
     #[must_use]
     pub fn n_bytes(&self) -> u64 {
-        let sum = "SELECT COALESCE(SUM(LENGTH(value)), 0) FROM facts";
-        lock(&self.writer).query_row(sum, [], |row| row.get::<_, i64>(0)).unwrap_or(0) as u64
+        self.use_by_day().iter().map(|day| day.n_bytes).sum()
     }
 
-    /// Removes what was used longest ago until at most `max_bytes` are left; returns how many rows went.
+    /// What was last used when, oldest day first.
+    #[must_use]
+    pub fn use_by_day(&self) -> Vec<DayOfUse> {
+        let select =
+            "SELECT day, COUNT(*), SUM(LENGTH(value)) FROM facts GROUP BY day ORDER BY day";
+        self.note_used();
+        let days = self.with_reader(|connection| {
+            let mut statement = connection.prepare(select)?;
+            let days = statement.query_map([], |row| {
+                let (n_values, n_bytes) =
+                    (row.get::<_, i64>(1)? as u64, row.get::<_, i64>(2)? as u64);
+                Ok(DayOfUse { day: row.get(0)?, n_values, n_bytes })
+            })?;
+            days.collect()
+        });
+        days.unwrap_or_default()
+    }
+
+    /// Removes what was last used before `oldest_day`, and then what was used longest ago until at most
+    /// `max_bytes` are left; returns how many values went. The file shrinks by what they took.
     ///
     /// # Errors
-    /// What SQLite says; nothing is removed then.
-    pub fn collect(&self, max_bytes: u64) -> Result<usize, rusqlite::Error> {
+    /// What SQLite says; what was removed by then stays removed.
+    pub fn collect(&self, oldest_day: i64, max_bytes: u64) -> Result<u64, rusqlite::Error> {
         self.note_used();
-        let connection = lock(&self.writer);
-        let n_removed = connection.execute(
-            "DELETE FROM facts WHERE id IN (SELECT id FROM (
-                 SELECT id, SUM(LENGTH(value)) OVER (ORDER BY day DESC, id DESC) AS kept FROM facts)
-             WHERE kept > ?1)",
-            [i64::try_from(max_bytes).unwrap_or(i64::MAX)],
-        )?;
-        connection.execute_batch("PRAGMA incremental_vacuum")?;
-        Ok(n_removed)
+        let Some(writer) = &self.writer else { return Ok(0) };
+        let max_bytes = i64::try_from(max_bytes).unwrap_or(i64::MAX);
+        let doomed: Vec<i64> = {
+            let connection = lock(writer);
+            let mut statement = connection.prepare(
+                "SELECT id FROM (
+                     SELECT id, day, SUM(LENGTH(value)) OVER (ORDER BY day DESC, id DESC) AS kept
+                     FROM facts)
+                 WHERE day < ?1 OR kept > ?2",
+            )?;
+            let ids = statement.query_map(params![oldest_day, max_bytes], |row| row.get(0))?;
+            ids.collect::<Result<_, _>>()?
+        };
+        // A few at a time: workspaces that index meanwhile wait no longer than for one such batch.
+        for ids in doomed.chunks(COLLECT_BATCH) {
+            let mut connection = lock(writer);
+            let transaction = connection.transaction()?;
+            {
+                // One that was used since the list was made has another day now, and may go as well:
+                // it is derived again.
+                let mut delete = transaction.prepare_cached("DELETE FROM facts WHERE id = ?1")?;
+                for id in ids {
+                    delete.execute([id])?;
+                }
+            }
+            transaction.commit()?;
+        }
+        if !doomed.is_empty() {
+            let connection = lock(writer);
+            let mut vacuum = connection.prepare("PRAGMA incremental_vacuum")?;
+            // Each step frees one page.
+            let mut rows = vacuum.query([])?;
+            while rows.next()?.is_some() {}
+            drop(rows);
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        }
+        Ok(doomed.len() as u64)
     }
 
     fn note_used(&self) {
         let used = std::mem::take(&mut *lock(&self.used));
-        if used.is_empty() {
-            return;
-        }
-        let mut connection = lock(&self.writer);
+        let Some(writer) = self.writer.as_ref().filter(|_| !used.is_empty()) else { return };
+        let mut connection = lock(writer);
         let noted = connection.transaction().and_then(|transaction| {
             {
                 let mut update =
@@ -140,6 +238,7 @@ impl SqliteFacts {
         let digest = key.digest().0;
         let mut select = connection
             .prepare_cached("SELECT id, day, checksum, value FROM facts WHERE key = ?1")?;
+        self.n_asked.fetch_add(1, Ordering::Relaxed);
         let row = select
             .query_row([&digest[..]], |row| {
                 let checksum: Vec<u8> = row.get(2)?;
@@ -152,7 +251,8 @@ impl SqliteFacts {
             self.n_damaged.fetch_add(1, Ordering::Relaxed);
             return Ok(None);
         };
-        if day != today() {
+        self.n_found.fetch_add(1, Ordering::Relaxed);
+        if day != today() && self.writer.is_some() {
             lock(&self.used).push(id);
         }
         Ok(Some(bytes))
@@ -160,7 +260,7 @@ impl SqliteFacts {
 
     fn with_reader<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Option<T> {
         let idle = lock(&self.readers).pop();
-        let connection = match idle.map_or_else(|| open_reader(&self.path), Ok) {
+        let connection = match idle.map_or_else(|| open_reader(&self.path, self.is_immutable), Ok) {
             Ok(connection) => connection,
             Err(err) => {
                 tracing::debug!(%err, "facts store cannot be read");
@@ -191,7 +291,9 @@ impl SqliteFacts {
     }
 
     fn write(&self, batch: &[(FactsKey, Vec<u8>)]) -> rusqlite::Result<()> {
-        let mut connection = lock(&self.writer);
+        // What cannot be kept is derived again by the next process.
+        let Some(writer) = &self.writer else { return Ok(()) };
+        let mut connection = lock(writer);
         let transaction =
             connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         {
@@ -273,10 +375,18 @@ fn open_writer(path: &Path, is_suspect: bool) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
-    let flags =
-        rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+fn open_reader(path: &Path, is_immutable: bool) -> rusqlite::Result<Connection> {
+    use rusqlite::OpenFlags;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = if is_immutable {
+        // An address, in which these characters have a meaning.
+        let path = path.to_string_lossy();
+        let path = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+        let flags = flags | OpenFlags::SQLITE_OPEN_URI;
+        Connection::open_with_flags(format!("file:{path}?immutable=1"), flags)?
+    } else {
+        Connection::open_with_flags(path, flags)?
+    };
     connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
 }
@@ -315,7 +425,9 @@ fn unpack(digest: &[u8; 32], stored: &[u8], value: &[u8]) -> Option<Vec<u8>> {
     (n_bytes <= MAX_VALUE_BYTES).then(|| lz4_flex::decompress_size_prepended(value).ok())?
 }
 
-fn today() -> i64 {
+/// Days since 1970, as uses are dated.
+#[must_use]
+pub fn today() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     (since.as_secs() / 86_400) as i64
 }
@@ -341,6 +453,17 @@ mod tests {
         (temp, store)
     }
 
+    fn sql(store: &SqliteFacts, text: &str) {
+        let writer = store.writer.as_ref().expect("not read-only");
+        lock(writer).execute(text, []).expect("executes");
+    }
+
+    fn noise(seed: u32) -> Vec<u8> {
+        (0..1_000u32)
+            .map(|i| blake3::hash(&(seed * 1_000 + i).to_le_bytes()).as_bytes()[0])
+            .collect()
+    }
+
     #[test]
     fn what_was_put_comes_back_after_a_reopen() {
         let (temp, store) = store();
@@ -355,7 +478,7 @@ mod tests {
     fn a_damaged_row_counts_as_absent_and_is_written_again() {
         let (_temp, store) = store();
         store.put(vec![(key("a"), b"facts of a".to_vec())]);
-        lock(&store.writer).execute("UPDATE facts SET value = x'00112233'", []).expect("updates");
+        sql(&store, "UPDATE facts SET value = x'00112233'");
         assert_eq!(store.get(&key("a")), None);
         assert_eq!(store.n_damaged(), 1);
         store.put(vec![(key("a"), b"facts of a".to_vec())]);
@@ -393,16 +516,45 @@ mod tests {
     #[test]
     fn collection_keeps_the_newest_within_the_limit() {
         let (_temp, store) = store();
-        let noise = |seed: u32| -> Vec<u8> {
-            (0..1_000u32)
-                .map(|i| blake3::hash(&(seed * 1_000 + i).to_le_bytes()).as_bytes()[0])
-                .collect()
-        };
         for seed in 0..10 {
             store.put(vec![(key(&seed.to_string()), noise(seed))]);
         }
-        assert_eq!(store.collect(3_500).expect("collects"), 7);
+        assert_eq!(store.collect(0, 3_500).expect("collects"), 7);
         assert!(store.get(&key("9")).is_some() && store.get(&key("6")).is_none());
         assert!(store.n_bytes() <= 3_500);
+    }
+
+    #[test]
+    fn collection_removes_what_was_long_not_used_and_the_file_shrinks() {
+        let (temp, store) = store();
+        store.put((0..2_000).map(|seed| (key(&seed.to_string()), noise(seed))).collect());
+        let days_ago = today() - 40;
+        sql(&store, &format!("UPDATE facts SET day = {days_ago}"));
+        assert!(store.get(&key("7")).is_some(), "used today");
+        let file = temp.path().join("facts.sqlite");
+        sql(&store, "DELETE FROM facts WHERE id = 1");
+        lock(store.writer.as_ref().expect("writes"))
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            .expect("checkpoints");
+        let before = fs::metadata(&file).expect("there").len();
+        assert_eq!(store.use_by_day().len(), 2);
+        assert_eq!(store.collect(today() - 30, u64::MAX).expect("collects"), 1_998);
+        assert!(store.get(&key("7")).is_some() && store.get(&key("8")).is_none());
+        let after = fs::metadata(&file).expect("there").len();
+        assert!(after * 20 < before, "{before} bytes before, {after} after");
+    }
+
+    #[test]
+    fn a_read_only_store_answers_and_keeps_nothing() {
+        let (temp, store) = store();
+        store.put(vec![(key("a"), b"facts of a".to_vec())]);
+        drop(store);
+        let path = temp.path().join("facts.sqlite");
+        let store = SqliteFacts::open_read_only(&path).expect("opens");
+        assert_eq!(store.get(&key("a")), Some(b"facts of a".to_vec()));
+        store.put(vec![(key("b"), vec![1])]);
+        assert_eq!((store.get(&key("b")), store.problem()), (None, None));
+        assert_eq!(store.collect(i64::MAX, 0).expect("collects"), 0);
+        assert!(SqliteFacts::open_read_only(&temp.path().join("other.sqlite")).is_err());
     }
 }

@@ -56,6 +56,9 @@ pub enum Storage {
     Memory,
     /// In this folder, which only one writer may have open.
     Directory(PathBuf),
+    /// In memory, beginning with what is in this folder. The folder is only read: another writer may
+    /// have it, or nobody may write there.
+    Copy(PathBuf),
 }
 
 /// How far [`IndexWriter::apply`] is.

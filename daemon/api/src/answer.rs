@@ -61,6 +61,8 @@ pub enum Answer {
     Path(PathOutcome),
     /// Secrets.
     Secrets(SecretsView),
+    /// Collect.
+    Collected(CollectedView),
     /// Dump; `next` goes into the following question's `after`, `None` at the end.
     Dump { text: String, next: Option<String> },
     /// Search, Grep.
@@ -430,6 +432,10 @@ pub struct WorkspaceStatus {
     pub reopened: bool,
     /// `events`, `polling`, `off`.
     pub watching: String,
+    /// Where the index outlives the daemon: `disk`; `read-only` (the stored index is served, changes
+    /// are in memory), `memory`.
+    #[serde(default)]
+    pub kept: String,
     pub skipped: Vec<SkippedFile>,
     /// All skipped files, `skipped` lists the first ones only.
     pub n_skipped: usize,
@@ -467,6 +473,36 @@ pub struct SecretView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SkippedFile {
     pub path: String,
+    pub reason: String,
+}
+
+/// What was removed because nobody used it, or would be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CollectedView {
+    /// Nothing was removed, this is what would be.
+    pub is_dry_run: bool,
+    /// Indexes of workspaces.
+    pub indexes: Vec<CollectedIndex>,
+    /// Values derived from contents of files (symbols, vectors).
+    pub n_facts: u64,
+    pub facts_bytes: u64,
+    /// Sockets and locks of daemons that ended, unfinished removals.
+    pub n_leftovers: usize,
+    /// All indexes and facts before, and how many indexes there were.
+    pub n_bytes_before: u64,
+    pub n_indexes_before: usize,
+    pub n_bytes_after: u64,
+}
+
+/// An index that was removed, or would be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CollectedIndex {
+    /// `None` if it was made by a version that did not note it.
+    pub root: Option<PathBuf>,
+    pub folder: PathBuf,
+    pub n_bytes: u64,
+    pub unused_days: u64,
+    /// `unused`, `gone` (the workspace's folder is), `space`.
     pub reason: String,
 }
 

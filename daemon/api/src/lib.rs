@@ -11,11 +11,12 @@ mod request;
 pub mod wire;
 
 pub use answer::{
-    Answer, ApiError, CompletionItem, CompletionSource, DaemonStatus, ErrorCode, Event, FoldView,
-    Freshness, GraphEdgeView, Health, HierarchyView, HitState, ImportEdit, Location, ModelState,
-    OutlineText, PathOutcome, PlanView, ProgressView, ReachedView, ReferenceView, RenameView,
-    Response, RingCost, SearchHit, SearchView, SecretView, SecretsView, SegmentView, SignatureView,
-    SkippedFile, Suggestion, SymbolView, TextView, Timings, WorkspaceStatus,
+    Answer, ApiError, CollectedIndex, CollectedView, CompletionItem, CompletionSource,
+    DaemonStatus, ErrorCode, Event, FoldView, Freshness, GraphEdgeView, Health, HierarchyView,
+    HitState, ImportEdit, Location, ModelState, OutlineText, PathOutcome, PlanView, ProgressView,
+    ReachedView, ReferenceView, RenameView, Response, RingCost, SearchHit, SearchView, SecretView,
+    SecretsView, SegmentView, SignatureView, SkippedFile, Suggestion, SymbolView, TextView,
+    Timings, WorkspaceStatus,
 };
 pub use request::{At, Encoding, Frame, Method, Preset, Request};
 

@@ -84,6 +84,13 @@ pub enum Method {
     Sync,
     /// Extracts everything anew, whatever is stored.
     Reindex,
+    /// Removes indexes and facts that were not used for long, and what is too much. Without numbers
+    /// those of the settings hold.
+    Collect {
+        dry_run: bool,
+        max_bytes: Option<u64>,
+        unused_days: Option<u64>,
+    },
     /// Everything the index answers from, in canonical order: the files behind `after`, as many as
     /// fit a frame. With `path` every detail of that file alone.
     Dump {

@@ -1,4 +1,4 @@
-//! `fovea index` and `fovea sync`, and the way every other command opens its workspace.
+//! `fovea index`, `fovea reindex` and `fovea sync`, and the way every other command opens its workspace.
 
 use std::{
     io::IsTerminal,
@@ -10,7 +10,12 @@ use fovea_api::{Answer, Event, Method, WorkspaceStatus};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Context, print, unexpected};
-use crate::{cli::IndexArgs, connect::Connection, exit_codes::ExitCode, output::Failure};
+use crate::{
+    cli::{IndexArgs, ReindexArgs},
+    connect::Connection,
+    exit_codes::ExitCode,
+    output::Failure,
+};
 
 pub(super) fn run(context: &mut Context, args: &IndexArgs) -> Result<ExitCode, Failure> {
     // A folder that is named is the workspace, wherever a repository begins.
@@ -30,6 +35,10 @@ pub(super) fn run(context: &mut Context, args: &IndexArgs) -> Result<ExitCode, F
         }
         true
     })
+}
+
+pub(super) fn reindex(context: &mut Context, args: ReindexArgs) -> Result<ExitCode, Failure> {
+    run(context, &IndexArgs { path: args.path, force: true })
 }
 
 pub(super) fn sync(context: &mut Context) -> Result<ExitCode, Failure> {

@@ -8,6 +8,7 @@ mod demo;
 mod doctor;
 mod dump;
 mod eval;
+mod gc;
 mod graph;
 mod index;
 mod lsp;
@@ -121,6 +122,8 @@ fn dispatch(command: Command, context: &mut Context) -> Result<ExitCode, Failure
         Command::Status(args) => status::run(context, &args),
         Command::Secrets => secrets::run(context),
         Command::Sync => index::sync(context),
+        Command::Reindex(args) => index::reindex(context, args),
+        Command::Gc(args) => gc::run(context, &args),
         Command::Dump(args) => dump::run(context, &args),
         Command::Model(command) => model::run(context, command),
         Command::Daemon(command) => daemon::run(context, &command),

@@ -38,6 +38,8 @@ pub struct Config {
     pub model: ModelConfig,
     /// The background process.
     pub daemon: DaemonConfig,
+    /// What is kept on disk.
+    pub storage: StorageConfig,
     /// Logs.
     pub log: LogConfig,
 }
@@ -155,6 +157,25 @@ impl Default for DaemonConfig {
             watch: true,
             poll_interval_s: 10,
         }
+    }
+}
+
+/// What is kept on disk. Everything there can be made again from the files.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct StorageConfig {
+    /// Indexes and facts of all workspaces together; what was used longest ago goes first. Bytes; 0
+    /// means no limit.
+    pub max_bytes: u64,
+    /// Indexes and facts not used for so many days are removed; 0 keeps them.
+    pub unused_days: u64,
+    /// Collect once a day. When off, `fovea gc` alone does.
+    pub collect: bool,
+}
+
+impl Default for StorageConfig {
+    fn default() -> Self {
+        Self { max_bytes: 8 << 30, unused_days: 60, collect: true }
     }
 }
 

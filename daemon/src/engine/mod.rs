@@ -308,6 +308,7 @@ impl Workspace {
             last_index_ms: state.last_index_ms,
             reopened: state.reopened,
             watching: state.watching.to_string(),
+            kept: state.kept.to_string(),
             skipped: skipped
                 .map(|(path, reason)| SkippedFile { path: path.clone(), reason: reason.clone() })
                 .collect(),

@@ -24,7 +24,7 @@ use super::{
     Event, WorkspaceOptions,
     disk::{Dirty, GitLock},
     files::{Candidate, Files, Found, Known, Outcome, Overwritten},
-    state::{Phase, Shared},
+    state::{Kept, Phase, Shared},
 };
 use crate::{
     guard::{self, Refused},
@@ -136,6 +136,9 @@ impl<'a> Engine<'a> {
             is_bypassed: AtomicBool::new(false),
         });
         let writer = open_writer(shared, options, &facts)?;
+        if shared.lock().kept == Kept::OnDisk {
+            crate::gc::note_use(&options.folder, &options.root);
+        }
         let mut engine = Self {
             shared,
             options,
@@ -244,6 +247,9 @@ impl<'a> Engine<'a> {
         }
         self.commit();
         self.save_files();
+        if self.shared.lock().kept == Kept::OnDisk {
+            crate::gc::note_use(&self.options.folder, &self.options.root);
+        }
     }
 
     fn next_due(&self) -> Option<Instant> {
@@ -700,6 +706,9 @@ impl<'a> Engine<'a> {
     }
 
     fn save_files(&self) {
+        if self.shared.lock().kept != Kept::OnDisk {
+            return;
+        }
         if let Err(err) = self.files.save(&self.files_table(), &self.settings()) {
             tracing::warn!(%err, "the table of files is not saved; the next start reads all files");
         }
@@ -710,7 +719,7 @@ impl<'a> Engine<'a> {
         let snapshot = self.writer.snapshot();
         let facts = snapshot.files().filter_map(|file| snapshot.facts(file));
         let n_occurrences = facts.map(|facts| facts.occurrences.len()).sum();
-        let index_bytes = folder_bytes(&self.options.folder);
+        let index_bytes = crate::gc::folder_bytes(&self.options.folder);
         self.shared.update(|state| {
             state.n_occurrences = n_occurrences;
             state.index_bytes = index_bytes;
@@ -734,20 +743,32 @@ fn open_writer(
         options.pool.install(|| IndexWriter::open(storage, facts, source, embedder))
     };
     let folder = index_folder(options);
-    let (writer, note) = match crate::dirs::ensure_private(&folder, "FOVEA_DATA_DIR") {
-        Ok(()) => match open(Storage::Directory(folder)) {
-            Ok(writer) => (writer, None),
-            // Another process has it, or the disk is full: everything works, nothing is kept.
-            Err(err) => (open(Storage::Memory)?, Some(err.to_string())),
-        },
-        Err(err) => (open(Storage::Memory)?, Some(err.to_string())),
+    let opened = match crate::dirs::ensure_private(&folder, "FOVEA_DATA_DIR") {
+        Ok(()) => open(Storage::Directory(folder.clone())).map_err(|err| err.to_string()),
+        Err(err) => Err(err.to_string()),
+    };
+    let (writer, note) = match opened {
+        Ok(writer) => (writer, None),
+        // Another process has it, nobody may write there, or the disk is full: what is there is
+        // served, everything works, and nothing is kept.
+        Err(why) => (open(Storage::Copy(folder))?, Some(why)),
+    };
+    let kept = match (&note, writer.manifest().files.is_empty()) {
+        (None, _) => Kept::OnDisk,
+        (Some(_), false) => Kept::Copy,
+        (Some(_), true) => Kept::InMemory,
     };
     let mut notes = Vec::new();
-    notes.extend(note.map(|note| format!("the index is kept in memory only: {note}")));
+    notes.extend(note.map(|note| match kept {
+        Kept::Copy => format!(
+            "read-only: the stored index is served and changes since are kept in memory only: {note}"
+        ),
+        _ => format!("the index is kept in memory only: {note}"),
+    }));
     if let Some(reason) = &writer.opened().rebuilt {
         tracing::info!(reason, root = %shared.root.display(), "rebuilding the index");
     }
-    shared.update(|state| state.notes = notes);
+    shared.update(|state| (state.notes, state.kept) = (notes, kept));
     Ok(writer)
 }
 
@@ -764,19 +785,4 @@ fn batch_len(candidates: &[Candidate], max_files: usize) -> usize {
 fn identity(folder: &Path) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt as _;
     fs::metadata(folder).ok().map(|metadata| (metadata.dev(), metadata.ino()))
-}
-
-fn folder_bytes(folder: &Path) -> u64 {
-    let mut n_bytes = 0;
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            match entry.metadata() {
-                Ok(metadata) if metadata.is_dir() => folders.push(entry.path()),
-                Ok(metadata) => n_bytes += metadata.len(),
-                Err(_) => {}
-            }
-        }
-    }
-    n_bytes
 }

@@ -30,6 +30,28 @@ pub(super) enum Phase {
     Stopped,
 }
 
+/// What of the index outlives the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// All of it.
+    #[default]
+    OnDisk,
+    /// Nothing new: it began with what is stored.
+    Copy,
+    /// Nothing.
+    InMemory,
+}
+
+impl std::fmt::Display for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::OnDisk => "disk",
+            Self::Copy => "read-only",
+            Self::InMemory => "memory",
+        })
+    }
+}
+
 /// Seen by the thread and by all handles.
 pub(super) struct Shared {
     pub(super) root: PathBuf,
@@ -64,6 +86,7 @@ pub(super) struct State {
     /// What the user should know but need not mend.
     pub(super) notes: Vec<String>,
     pub(super) config_problems: Vec<String>,
+    pub(super) kept: Kept,
     pub(super) n_occurrences: usize,
     pub(super) index_bytes: u64,
     pub(super) last_index_ms: Option<u64>,

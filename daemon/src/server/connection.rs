@@ -127,6 +127,7 @@ fn is_long(method: &Method) -> bool {
         Method::Open { .. }
             | Method::Sync
             | Method::Reindex
+            | Method::Collect { .. }
             | Method::Dump { .. }
             | Method::Complete { .. }
     )

@@ -38,6 +38,7 @@ use crate::{
     config::Layers,
     dirs::{Dirs, build_id},
     engine::Workspace,
+    gc::Limits,
     model_worker::ModelHost,
 };
 
@@ -94,7 +95,26 @@ impl Service {
     #[must_use]
     pub fn session(self: &Arc<Self>) -> Arc<Session> {
         self.n_sessions.fetch_add(1, Ordering::Relaxed);
+        if self.workspaces.is_collection_due() {
+            self.collect_later();
+        }
         Session::new(Arc::clone(self), self.next_session.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// On a thread behind everything else.
+    fn collect_later(self: &Arc<Self>) {
+        let service = Arc::downgrade(self);
+        let spawned = std::thread::Builder::new().name("fovea-gc".into()).spawn(move || {
+            workspaces::lower_priority();
+            let Some(service) = service.upgrade() else { return };
+            let view = service.workspaces.collect(service.workspaces.limits(), false);
+            let (n_indexes, n_facts) = (view.indexes.len(), view.n_facts);
+            let (before, after) = (view.n_bytes_before, view.n_bytes_after);
+            tracing::info!(n_indexes, n_facts, before, after, "collected what is not used");
+        });
+        if let Err(err) = spawned {
+            tracing::debug!(%err, "nothing is collected");
+        }
     }
 
     pub(crate) fn end_session(&self, session: u64) {
@@ -158,6 +178,14 @@ impl Service {
                 return (Ok(Answer::Done), None);
             }
             Method::Accepted { .. } => return (Ok(Answer::Done), None),
+            Method::Collect { dry_run, max_bytes, unused_days } => {
+                let limits = self.workspaces.limits();
+                let limits = Limits {
+                    max_bytes: max_bytes.unwrap_or(limits.max_bytes),
+                    unused_days: unused_days.unwrap_or(limits.unused_days),
+                };
+                return (Ok(Answer::Collected(self.workspaces.collect(limits, dry_run))), None);
+            }
             // Asking for the state must not change it, so nothing is opened.
             Method::Status => {
                 let workspace = root.and_then(|root| self.workspaces.get_open(&root));
@@ -301,7 +329,11 @@ impl Service {
                     query.complete_from_index(&at, options, None)
                 }
             }
-            Method::Status | Method::Cancel { .. } | Method::Shutdown | Method::Accepted { .. } => {
+            Method::Status
+            | Method::Cancel { .. }
+            | Method::Collect { .. }
+            | Method::Shutdown
+            | Method::Accepted { .. } => {
                 unreachable!("answered before a workspace is looked for")
             }
         }

@@ -6,19 +6,20 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     thread::available_parallelism,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use fovea_api::{ApiError, ErrorCode};
+use fovea_api::{ApiError, CollectedView, ErrorCode};
 use fovea_indexer::{
     vector::{self, SharedEmbedder},
     writer::{FactsStore, MemoryFacts},
 };
 
 use crate::{
-    config::{self, Config, Layers},
+    config::{self, Config, Layers, StorageConfig},
     dirs::{self, Dirs},
     engine::{Workspace, WorkspaceOptions},
+    gc::{self, Limits},
     root,
     store::SqliteFacts,
 };
@@ -30,7 +31,12 @@ pub(super) struct Workspaces {
     config: Config,
     open: Mutex<HashMap<PathBuf, Opened>>,
     parts: OnceLock<Parts>,
+    /// When this process last looked whether there is something to collect.
+    collected: Mutex<Option<Instant>>,
 }
+
+/// Time between two collections.
+const COLLECT_EVERY: Duration = Duration::from_secs(24 * 3_600);
 
 struct Opened {
     workspace: Arc<Workspace>,
@@ -53,8 +59,8 @@ impl Workspaces {
             tracing::warn!(%err, "settings; the defaults count");
             config::Loaded::default()
         });
-        let (open, parts) = (Mutex::default(), OnceLock::new());
-        Self { dirs, layers, config: loaded.config, open, parts }
+        let (open, parts, collected) = (Mutex::default(), OnceLock::new(), Mutex::default());
+        Self { dirs, layers, config: loaded.config, open, parts, collected }
     }
 
     pub(super) fn config(&self) -> &Config {
@@ -129,10 +135,17 @@ impl Workspaces {
             });
         let (sqlite, problem) = match opened {
             Ok(store) => (Some(Arc::new(store)), None),
-            Err(problem) => {
-                tracing::warn!(problem, "facts are kept in memory only");
-                (None, Some(problem))
-            }
+            // What an earlier run stored is of use all the same.
+            Err(problem) => match SqliteFacts::open_read_only(&self.dirs.facts()) {
+                Ok(store) => {
+                    tracing::warn!(problem, "facts are read-only");
+                    (Some(Arc::new(store)), Some(format!("stored facts are read-only: {problem}")))
+                }
+                Err(_) => {
+                    tracing::warn!(problem, "facts are kept in memory only");
+                    (None, Some(problem))
+                }
+            },
         };
         let facts: Arc<dyn FactsStore> = match &sqlite {
             Some(store) => Arc::clone(store) as Arc<dyn FactsStore>,
@@ -164,6 +177,43 @@ impl Workspaces {
         parts.problem.clone().or_else(|| parts.sqlite.as_ref()?.problem())
     }
 
+    /// Removes what nobody used for long, see [`gc::collect`].
+    pub(super) fn collect(&self, limits: Limits, dry_run: bool) -> CollectedView {
+        let parts = self.parts.get_or_init(|| self.make_parts());
+        let claim = |folder: &Path, aside: &Path| {
+            // While the lock is held no workspace is opened.
+            let open = self.lock();
+            let is_open = open.keys().any(|root| self.dirs.workspace(root) == folder);
+            !is_open && std::fs::rename(folder, aside).is_ok()
+        };
+        gc::collect(&self.dirs, parts.sqlite.as_deref(), limits, dry_run, &claim)
+    }
+
+    /// What the settings allow to stay.
+    pub(super) fn limits(&self) -> Limits {
+        let StorageConfig { max_bytes, unused_days, .. } = self.config.storage;
+        Limits { max_bytes, unused_days }
+    }
+
+    /// True once a day, in one of all processes.
+    pub(super) fn is_collection_due(&self) -> bool {
+        if !self.config.storage.collect {
+            return false;
+        }
+        let mut checked = self.collected.lock().unwrap_or_else(PoisonError::into_inner);
+        if checked.is_some_and(|at| at.elapsed() < COLLECT_EVERY) {
+            return false;
+        }
+        *checked = Some(Instant::now());
+        let mark = self.dirs.data.join("collected");
+        let last = std::fs::metadata(&mark).and_then(|metadata| metadata.modified());
+        if last.is_ok_and(|last| last.elapsed().is_ok_and(|age| age < COLLECT_EVERY)) {
+            return false;
+        }
+        // Where nothing can be written there is nothing to remove either.
+        std::fs::write(mark, "").is_ok()
+    }
+
     pub(super) fn end_session(&self, session: u64) {
         let open: Vec<Arc<Workspace>> =
             self.lock().values().map(|opened| Arc::clone(&opened.workspace)).collect();
@@ -193,7 +243,7 @@ fn background_pool(n_threads: usize) -> rayon::ThreadPool {
 }
 
 /// Of the calling thread alone (on Linux each thread has its own priority).
-fn lower_priority() {
+pub(super) fn lower_priority() {
     #[cfg(target_os = "linux")]
     if let Err(err) = rustix::process::setpriority_process(None, 10) {
         tracing::debug!(%err, "priority");

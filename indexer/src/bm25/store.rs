@@ -5,8 +5,8 @@ use std::{path::Path, sync::Arc};
 
 use rustc_hash::FxHashMap;
 use tantivy::{
-    DocSet, Index, IndexReader, ReloadPolicy, Searcher, TERMINATED, TantivyDocument, TantivyError,
-    Term,
+    Directory as _, DocSet, Index, IndexReader, ReloadPolicy, Searcher, TERMINATED,
+    TantivyDocument, TantivyError, Term,
     directory::{MmapDirectory, RamDirectory, error::LockError},
     error::DataCorruption,
     index::SegmentId,
@@ -23,6 +23,8 @@ use crate::FileId;
 
 /// Memory that tantivy may fill before it writes a segment by itself; its minimum.
 const WRITER_HEAP_BYTES: usize = 15_000_000;
+/// tantivy's list of segments.
+const META: &str = "meta.json";
 /// Names our tokenizer in the schema.
 const TOKENIZER: &str = "fovea-terms";
 
@@ -67,6 +69,26 @@ impl Store {
     /// Opens or creates the store in `dir`, which exists.
     pub(crate) fn in_directory(dir: &Path) -> Result<Self, TantivyError> {
         Self::open(MmapDirectory::open(dir)?)
+    }
+
+    /// A store in memory with what is committed in `dir`, which is only read.
+    pub(crate) fn copy_of(dir: &Path) -> Result<Self, TantivyError> {
+        let (stored, directory) = (MmapDirectory::open(dir)?, RamDirectory::create());
+        let copy = |name: &std::ffi::OsStr| -> Result<(), TantivyError> {
+            let name = Path::new(name);
+            Ok(directory.atomic_write(name, &stored.atomic_read(name)?)?)
+        };
+        // First the list of segments: one that a writer merges away meanwhile is missed, not one
+        // too few listed.
+        copy(META.as_ref())?;
+        for entry in std::fs::read_dir(dir)? {
+            let name = entry?.file_name();
+            let is_lock = Path::new(&name).extension().is_some_and(|extension| extension == "lock");
+            if name != META && !is_lock {
+                copy(&name)?;
+            }
+        }
+        Self::open(directory)
     }
 
     fn open(directory: impl Into<Box<dyn tantivy::Directory>>) -> Result<Self, TantivyError> {

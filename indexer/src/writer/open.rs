@@ -45,6 +45,10 @@ pub(super) fn open(
             let (store, manifest, opened) = open_directory(&dir)?;
             (Some(dir), store, manifest, opened)
         }
+        Storage::Copy(dir) => {
+            let (store, manifest, opened) = copy_directory(&dir)?;
+            (None, store, manifest, opened)
+        }
     };
     let mut vfs = Vfs::default();
     let loaded = load(&manifest, &*facts, &*source, &embedder);
@@ -133,6 +137,29 @@ fn open_directory(dir: &Path) -> Result<(Store, Manifest, Opened), IndexError> {
             tracing::warn!(reason, dir = %dir.display(), "index is built again");
             opened.rebuilt = Some(reason);
             Manifest::default()
+        }
+    };
+    Ok((store, manifest, opened))
+}
+
+/// What `dir` holds, without writing there. What cannot be read is built again in memory.
+fn copy_directory(dir: &Path) -> Result<(Store, Manifest, Opened), IndexError> {
+    let mut opened = Opened::default();
+    let manifest = match Manifest::read(dir) {
+        Ok(manifest) => manifest.unwrap_or_default(),
+        Err(reason) => {
+            opened.rebuilt = Some(reason);
+            Manifest::default()
+        }
+    };
+    if manifest.files.is_empty() {
+        return Ok((Store::in_memory()?, manifest, opened));
+    }
+    let store = match Store::copy_of(&dir.join("lexical")) {
+        Ok(store) => store,
+        Err(error) => {
+            opened.rebuilt.get_or_insert_with(|| lexical_error(dir, error).to_string());
+            Store::in_memory()?
         }
     };
     Ok((store, manifest, opened))

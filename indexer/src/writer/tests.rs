@@ -77,7 +77,10 @@ impl Workspace {
     }
 
     fn open(&self) -> IndexWriter {
-        let storage = Storage::Directory(self.dir.path().to_owned());
+        self.open_in(Storage::Directory(self.dir.path().to_owned()))
+    }
+
+    fn open_in(&self, storage: Storage) -> IndexWriter {
         let source = Arc::clone(&self.files) as _;
         IndexWriter::open(
             storage,
@@ -295,6 +298,45 @@ fn a_second_writer_is_refused_with_the_folder() {
     );
     let message = second.err().unwrap().to_string();
     assert!(message.contains("is open in another process"), "{message}");
+}
+
+#[test]
+fn a_copy_answers_beside_the_writer_and_leaves_the_folder_alone() {
+    let workspace = Workspace::new(FIXTURE);
+    let mut writer = workspace.indexed();
+    writer.commit().unwrap();
+    let before = answers(&writer.snapshot());
+    let n_embedded = workspace.embedder.0.load(Ordering::Relaxed);
+    let manifest = Manifest::read(workspace.dir.path()).unwrap();
+
+    let mut copy = workspace.open_in(Storage::Copy(workspace.dir.path().to_owned()));
+    let expected = Opened { n_files: 3, ..Opened::default() };
+    assert_eq!(copy.opened(), &expected);
+    assert_eq!(workspace.embedder.0.load(Ordering::Relaxed), n_embedded);
+    assert_eq!(answers(&copy.snapshot()), before);
+
+    let change = workspace.set("src/net.rs", "pub fn only_in_the_copy() {}\n");
+    assert!(found(&apply(&mut copy, vec![change]), "only_in_the_copy"));
+    copy.commit().unwrap();
+    assert!(found(&copy.snapshot(), "only_in_the_copy"));
+    assert_eq!(Manifest::read(workspace.dir.path()).unwrap(), manifest);
+    assert_eq!(answers(&writer.snapshot()), before);
+}
+
+#[test]
+fn a_copy_of_a_damaged_index_is_built_from_the_files() {
+    let workspace = Workspace::new(FIXTURE);
+    let mut writer = workspace.indexed();
+    writer.commit().unwrap();
+    let before = answers(&writer.snapshot());
+    drop(writer);
+    let segment = |path: &PathBuf| path.extension().is_some_and(|name| name == "term");
+    for path in lexical_files(workspace.dir.path()).iter().filter(|path| segment(path)) {
+        flip_a_byte(path);
+    }
+    let copy = workspace.open_in(Storage::Copy(workspace.dir.path().to_owned()));
+    assert!(copy.opened().rebuilt.is_some());
+    assert_eq!(answers(&copy.snapshot()), before);
 }
 
 /// Damages the index by `damage`, and expects the answers of the undamaged one.

@@ -258,12 +258,16 @@ fn read_only(_: usize, rng: &mut Rng) -> Result<String> {
     let read_only = ReadOnly::new(&data)?;
     let mut daemon = Daemon::start(home.path())?;
     let client = daemon.client(&tree.root)?;
-    client.open()?;
+    let status = client.open()?;
+    ensure!(status.kept == "read-only" && status.reopened, "the stored index is not served");
+    ensure!(
+        status.warnings.iter().any(|warning| warning.starts_with("read-only: ")),
+        "nothing says that the index is not kept: {:?}",
+        status.warnings
+    );
     oracle::check(&client, &tree.root)?;
     tree.change(rng)?;
     oracle::check(&client, &tree.root)?;
-    let warnings = client.status()?.warnings;
-    ensure!(!warnings.is_empty(), "nothing says that the index is not kept");
     daemon.check_alive()?;
     drop(client);
     daemon.stop()?;

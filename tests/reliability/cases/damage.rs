@@ -2,7 +2,8 @@
 
 use std::{fs, path::Path};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use fovea_api::{Answer, Method};
 
 use crate::{
     client::Client,
@@ -34,6 +35,7 @@ pub(crate) fn run(suite: &mut Suite) {
         other_format(home.path(), tree, round)
     });
     suite.row("A15", "two builds of the daemon on one index", (1, 10), two_builds);
+    suite.row("A16", "collection under a daemon that indexes", (1, 10), collected);
 }
 
 type Template = Option<(tempfile::TempDir, Tree)>;
@@ -205,5 +207,29 @@ fn two_builds(_: usize, rng: &mut Rng) -> Result<String> {
     old.stop()?;
     new.stop()?;
     oracle::check_home(home.path(), &tree.root)?;
+    Ok(String::new())
+}
+
+/// Two open indexes must stay however little space is allowed, the closed one must go.
+fn collected(_: usize, rng: &mut Rng) -> Result<String> {
+    let home = tempfile::tempdir()?;
+    let (closed, open) = (Tree::generate(20, rng)?, Tree::generate(60, rng)?);
+    drop(Client::in_process(home.path(), &closed.root)?.open()?);
+    let mut daemon = Daemon::start(home.path())?;
+    let client = daemon.client(&open.root)?;
+    client.open()?;
+    for round in 0..4 {
+        open.change(rng)?;
+        let collect = Method::Collect { dry_run: false, max_bytes: Some(1), unused_days: None };
+        let Answer::Collected(view) = client.ask(collect)? else { bail!("another answer") };
+        let n_wanted = usize::from(round == 0);
+        ensure!(view.indexes.len() == n_wanted, "round {round} removed {:?}", view.indexes);
+        ensure!(view.indexes.iter().all(|index| index.root.as_ref() == Some(&closed.root)));
+        oracle::check(&client, &open.root)?;
+    }
+    daemon.check_alive()?;
+    daemon.stop()?;
+    oracle::check_home(home.path(), &open.root)?;
+    oracle::check_home(home.path(), &closed.root)?;
     Ok(String::new())
 }
