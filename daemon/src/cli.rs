@@ -120,7 +120,19 @@ pub enum Command {
     Man,
     /// Runs the model; started by the daemon.
     #[command(hide = true)]
-    ModelWorker,
+    ModelWorker(ModelWorkerArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ModelWorkerArgs {
+    /// The only file it may read.
+    pub model: PathBuf,
+    /// Try what a hostile model would try, print what happened, and end.
+    #[arg(long)]
+    pub probe: bool,
+    /// Run without confinement (model.sandbox is off).
+    #[arg(long)]
+    pub unconfined: bool,
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,7 @@ use crate::{
     dirs::Dirs,
     models::Models,
     output::bytes,
+    sandbox::probe::Report,
 };
 
 /// One thing that was looked at.
@@ -45,6 +46,7 @@ pub fn checks(dirs: &Dirs, config: &Config, root: Option<&Path>) -> Vec<Check> {
         space(&dirs.data),
         daemon(dirs),
         model(dirs, config),
+        sandbox(dirs, config),
     ];
     checks.extend(root.map(workspace));
     checks.extend(watches(root, config));
@@ -171,6 +173,55 @@ fn model(dirs: &Dirs, config: &Config) -> Check {
         }
         Ok(Some(path)) => gate(name, &path),
     }
+}
+
+/// A process like the model's tries what it must not be able to do.
+fn sandbox(dirs: &Dirs, config: &Config) -> Check {
+    let name = "sandbox";
+    if !config.model.sandbox {
+        let hint = "remove `model.sandbox = false` from the settings";
+        return bad(name, Health::Warning, "switched off (model.sandbox)", hint);
+    }
+    // In a folder of ours, so that what is refused is refused by the sandbox.
+    let existing = dirs.cache.ancestors().find(|folder| folder.is_dir()).unwrap_or(&dirs.cache);
+    let tried = tempfile::tempdir_in(existing).and_then(|folder| {
+        let file = folder.path().join("model");
+        fs::write(&file, "GGUF")?;
+        let executable = std::env::current_exe()?;
+        let mut command = std::process::Command::new(executable);
+        command.arg("model-worker").arg(&file).arg("--probe").env_clear().current_dir("/");
+        Ok(command.output()?.stdout)
+    });
+    let report = tried
+        .map_err(|err| err.to_string())
+        .and_then(|text| serde_json::from_slice::<Report>(&text).map_err(|err| err.to_string()));
+    match report {
+        Ok(report) => verdict(name, &report),
+        Err(reason) => bad(
+            name,
+            Health::Warning,
+            format!("the test process did not answer: {reason}"),
+            "`model.sandbox = false` runs the model without",
+        ),
+    }
+}
+
+fn verdict(name: &str, report: &Report) -> Check {
+    let n_tried = report.denied.len() + report.worked.len();
+    let active = report.active.join(", ");
+    let found = format!("{active}; {} of {n_tried} forbidden acts refused", report.denied.len());
+    if !report.reads_model {
+        let hint = "`model.sandbox = false` runs the model without";
+        return bad(name, Health::Warning, format!("{found}; the model cannot be read"), hint);
+    }
+    if report.worked.is_empty() {
+        return ok(name, found);
+    }
+    let hint = match report.missing.as_slice() {
+        [] => format!("possible although forbidden: {}", report.worked.join(", ")),
+        missing => format!("partial, for want of {}", missing.join(", ")),
+    };
+    bad(name, Health::Warning, found, hint)
 }
 
 fn gate(name: &str, path: &Path) -> Check {

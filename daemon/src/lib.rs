@@ -29,6 +29,7 @@ pub mod model_worker;
 pub mod models;
 pub mod output;
 pub mod root;
+pub mod sandbox;
 pub mod server;
 pub mod service;
 pub mod store;

@@ -3,6 +3,7 @@
 
 use std::{
     env,
+    num::NonZero,
     path::{Path, PathBuf},
     process,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
@@ -26,6 +27,8 @@ use crate::{
 /// A worker that died is not started again for this long, doubled with each death.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const MAX_PAUSE: Duration = Duration::from_secs(300);
+/// More do not make a small model quicker.
+const MAX_DEFAULT_THREADS: usize = 8;
 const CANCEL_CHECK: Duration = Duration::from_millis(50);
 
 /// The one model of the process.
@@ -55,6 +58,8 @@ enum Phase {
     Ready {
         client: WorkerClient,
         used: Instant,
+        /// What holds it back.
+        sandbox: String,
     },
     Failed {
         reason: String,
@@ -120,7 +125,7 @@ impl ModelHost {
         let mut state = self.lock();
         loop {
             match &mut state.phase {
-                Phase::Ready { client, used } if client.is_alive() => {
+                Phase::Ready { client, used, .. } if client.is_alive() => {
                     *used = Instant::now();
                     return Ok(client.clone());
                 }
@@ -155,10 +160,10 @@ impl ModelHost {
             let loaded = host.load(&prepared.path);
             let mut state = host.lock();
             match loaded {
-                Ok(client) => {
+                Ok((client, sandbox)) => {
                     let ms = started.elapsed().as_millis() as u64;
-                    tracing::info!(model = prepared.name, ms, "model loaded");
-                    state.phase = Phase::Ready { client, used: Instant::now() };
+                    tracing::info!(model = prepared.name, ms, sandbox, "model loaded");
+                    state.phase = Phase::Ready { client, used: Instant::now(), sandbox };
                     host.start_reaper(&mut state);
                 }
                 Err(err) => {
@@ -174,18 +179,26 @@ impl ModelHost {
         }
     }
 
-    fn load(&self, path: &Path) -> Result<WorkerClient, ModelError> {
+    fn load(&self, path: &Path) -> Result<(WorkerClient, String), ModelError> {
         let executable = match &self.executable {
             Some(executable) => executable.clone(),
             None => env::current_exe().map_err(|err| ModelError::WorkerDied(err.to_string()))?,
         };
         let mut command = process::Command::new(executable);
         // The worker reads one file and two pipes; nothing else of our environment concerns it.
-        command.arg("model-worker").env_clear().current_dir("/");
+        command.arg("model-worker").arg(path).env_clear().current_dir("/");
+        if !self.config.model.sandbox {
+            command.arg("--unconfined");
+        }
         let client = WorkerClient::spawn(command)?;
-        let n_threads = self.config.model.threads;
+        // How many there are is written in files that the worker cannot read.
+        let n_threads = match self.config.model.threads {
+            0 => thread::available_parallelism().map_or(1, NonZero::get).min(MAX_DEFAULT_THREADS),
+            n_threads => n_threads,
+        };
         client.load(path, &LoadOptions { n_threads, ..LoadOptions::default() })?;
-        Ok(client)
+        let confinement = client.confinement()?;
+        Ok((client, confinement.to_string()))
     }
 
     /// Ends the worker when it was not used for the configured time. The thread lives only as long as
@@ -236,8 +249,13 @@ impl ModelHost {
             Phase::Ready { client, .. } => ("ready", None, client.process_id()),
             Phase::Failed { reason, .. } => ("failed", Some(reason.clone()), None),
         };
+        let sandbox = match &state.phase {
+            Phase::Ready { sandbox, .. } => Some(sandbox.clone()),
+            _ => None,
+        };
         ModelState {
             name,
+            sandbox,
             state: word.to_owned(),
             worker_pid: pid,
             worker_rss_bytes: pid.map(|pid| crate::service::rss_bytes(&pid.to_string())),

@@ -329,6 +329,27 @@ impl FactsStore for SqliteFacts {
         .unwrap_or_else(|| vec![None; keys.len()])
     }
 
+    fn forget(&self, keys: &[FactsKey]) {
+        let Some(writer) = &self.writer else { return };
+        let forget = || -> rusqlite::Result<()> {
+            let mut connection = lock(writer);
+            let transaction =
+                connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            {
+                let mut delete = transaction.prepare_cached("DELETE FROM facts WHERE key = ?1")?;
+                for key in keys {
+                    delete.execute([&key.digest().0[..]])?;
+                }
+            }
+            transaction.commit()?;
+            // The deleted bytes are overwritten in the database; their last copy is in the log.
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        };
+        if let Err(err) = forget() {
+            self.note_damage(&err);
+        }
+    }
+
     fn put(&self, batch: Vec<(FactsKey, Vec<u8>)>) {
         self.note_used();
         match self.write(&batch) {
@@ -356,7 +377,7 @@ fn open_writer(path: &Path, is_suspect: bool) -> rusqlite::Result<Connection> {
     }
     connection.execute_batch(
         "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
-         PRAGMA journal_size_limit = 16777216;",
+         PRAGMA journal_size_limit = 16777216; PRAGMA secure_delete = ON;",
     )?;
     // Two processes may create the table at once: the transaction makes one of them wait.
     let transaction =

@@ -78,6 +78,11 @@ impl Rules {
     /// `folder` itself is taken to count; ask [`Rules::why_excluded`] for paths of unknown standing.
     pub fn walk(&self, folder: &str, shallow: bool, visit: &mut dyn FnMut(Visit)) {
         let start = self.root.join(folder);
+        // The folder's own and those above it are read before any entry is seen.
+        if let Some(name) = start.ancestors().find_map(odd_rules) {
+            let reason = format!("its rules cannot be read: `{name}` is not a plain file");
+            return visit(Visit::Skipped { path: folder.to_owned(), reason });
+        }
         let excludes = Arc::clone(&self.excludes);
         let mut builder = WalkBuilder::new(&start);
         builder
@@ -91,7 +96,8 @@ impl Rules {
             .filter_entry(move |entry| {
                 let is_dir = entry.file_type().is_some_and(|kind| kind.is_dir());
                 let repository = REPOSITORY_FOLDERS.iter().any(|name| entry.file_name() == *name);
-                !repository && !excludes.matched(entry.path(), is_dir).is_ignore()
+                let readable = !is_dir || odd_rules(entry.path()).is_none();
+                !repository && readable && !excludes.matched(entry.path(), is_dir).is_ignore()
             });
         for entry in builder.build() {
             let entry = match entry {
@@ -161,6 +167,11 @@ impl Rules {
             if REPOSITORY_FOLDERS.contains(part) {
                 return Some(format!("`{part}` is never indexed"));
             }
+            if let Some(name) = odd_rules(&folder) {
+                return Some(format!(
+                    "its folder's rules cannot be read: `{name}` is not a plain file"
+                ));
+            }
             stack.push(ignore_files(&folder, &IGNORE_FILES_BY_RANK));
             folder.push(part);
             let is_dir = index + 1 < parts.len() || full.is_dir();
@@ -227,6 +238,16 @@ impl Rules {
             _ => None,
         }
     }
+}
+
+/// The name of a pipe or device where rules are looked for: reading it may never end, and what it would
+/// have excluded is unknown, so nothing of the folder counts.
+fn odd_rules(folder: &Path) -> Option<&'static str> {
+    IGNORE_FILES_BY_RANK.into_iter().find(|name| {
+        // Most folders have none; links count for what they lead to.
+        let metadata = std::fs::metadata(folder.join(name));
+        metadata.is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+    })
 }
 
 /// Within one folder an earlier one wins.
@@ -373,6 +394,29 @@ x
             .concat(),
         );
         assert_eq!(rules.why_excluded("src/lib.rs"), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn rules_that_are_no_file_are_not_read_and_exclude_their_folder() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        let fixture = "//- /a.rs\nx\n//- /in/b.rs\nx\n//- /in/deep/c.rs\nx\n";
+        let temp = fovea_test_support::parse(fixture, "main.rs").write();
+        let root = temp.path().canonicalize().expect("there");
+        let pipe = root.join("in/.foveaignore");
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("made");
+        let (rules, _) = Rules::new(&root, &IndexConfig::default());
+        let walked = |folder: &str| {
+            let mut walked = Vec::new();
+            rules.walk(folder, false, &mut |visit| match visit {
+                Visit::File { path, .. } | Visit::Folder(path) => walked.push(path),
+                Visit::Skipped { path, .. } => walked.push(format!("skipped {path}")),
+            });
+            walked
+        };
+        assert_eq!(walked(""), ["", "a.rs"]);
+        assert_eq!(walked("in/deep"), ["skipped in/deep"]);
+        assert!(rules.why_excluded("in/deep/c.rs").expect("excluded").contains(".foveaignore"));
     }
 
     #[cfg(unix)]

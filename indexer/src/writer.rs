@@ -12,6 +12,7 @@ mod derive;
 mod facts_store;
 mod manifest;
 mod open;
+mod purge;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
@@ -23,6 +24,7 @@ pub use self::{
     facts_store::{FactsKey, FactsKind, FactsStore, MemoryFacts, NoFacts},
     manifest::{INDEX_FORMAT, Manifest, ManifestFile},
     open::Opened,
+    purge::Trace,
 };
 use crate::{
     Cancel, ChunkId, ContentHash, FileId, Generation, Snapshot,
@@ -129,6 +131,8 @@ pub struct IndexWriter {
     manifest: Manifest,
     opened: Opened,
     snapshot: Snapshot,
+    /// Removed since the last purge.
+    traces: Vec<Trace>,
 }
 
 /// What one path should become.
@@ -296,13 +300,17 @@ impl IndexWriter {
                 Some(Some(text)) => {
                     jobs.push(Job { file, path: path.clone(), text, is_edit: false });
                 }
-                Some(None) if self.tracked[file.0 as usize].saved.take().is_some() => {
-                    self.dirty.insert(file);
-                    if self.tracked[file.0 as usize].edited.is_none() {
-                        published.replace_vectors(file, Vec::new());
+                Some(None) => {
+                    let tracked = &mut self.tracked[file.0 as usize];
+                    if let Some(saved) = tracked.saved.take() {
+                        self.dirty.insert(file);
+                        self.traces.push(Trace { path: path.clone(), hash: saved.hash });
+                        if tracked.edited.is_none() {
+                            published.replace_vectors(file, Vec::new());
+                        }
                     }
                 }
-                _ => {}
+                None => {}
             }
             match wanted.edited {
                 Some(Some(text)) => jobs.push(Job { file, path, text, is_edit: true }),

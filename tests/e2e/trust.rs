@@ -47,3 +47,35 @@ fn secrets_are_listed_and_counted_but_never_shown() {
         assert!(!shown.contains(&first) && !shown.contains(&second), "{args:?}: {shown}");
     }
 }
+
+/// From inside the model's process: what a hostile model file would try.
+#[test]
+fn the_models_process_can_do_nothing_but_read_its_model() {
+    let home = Home::with_sample("python");
+    home.write("model.gguf", "GGUF");
+    let model = home.root().join("model.gguf");
+    let output = home.run(&["model-worker", model.to_str().expect("plain"), "--probe"]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a report");
+    let list = |key: &str| report[key].as_array().expect("a list").clone();
+    assert_eq!(report["reads_model"], true, "{report}");
+    let (n_denied, worked) = (list("denied").len(), list("worked"));
+    eprintln!("sandbox: {n_denied}/{} cases passed / cases run", n_denied + worked.len());
+    let has =
+        |what: &str| list("active").iter().any(|s| s.as_str().is_some_and(|s| s.starts_with(what)));
+    // Elsewhere the status says what is missing.
+    if has("Landlock") && has("seccomp") {
+        assert!(worked.is_empty() && n_denied >= 20, "{report}");
+        for left in ["new", "dir", "link", "hard", "fifo", "moved"] {
+            assert!(!home.root().join(format!(".fovea-{left}")).exists(), "{left}");
+        }
+    } else {
+        assert!(!list("missing").is_empty(), "{report}");
+    }
+    let doctor = home.json(&["doctor"]);
+    let checks = doctor["value"].as_array().expect("checks");
+    let sandbox = checks.iter().find(|check| check["name"] == "sandbox").expect("is checked");
+    assert!(
+        sandbox["found"].as_str().expect("text").contains("forbidden acts refused"),
+        "{sandbox}"
+    );
+}

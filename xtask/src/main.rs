@@ -2,10 +2,15 @@
 //! `cargo run -p xtask -- projects` runs the main job on published projects.
 #![expect(clippy::print_stdout, reason = "its tables are its output")]
 
+mod gate;
 mod projects;
+mod supply;
 mod tidy;
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
@@ -20,6 +25,10 @@ struct Args {
 enum Task {
     /// Checks module docs, file sizes and words that do not belong in the tree.
     Tidy,
+    /// Checks licenses, sources, checksums and grammars of everything we build from.
+    Supply,
+    /// Writes the bill of materials (CycloneDX, JSON).
+    Sbom { out: PathBuf },
     /// Asks the program about ten cursors in each of nine published projects.
     Projects(projects::Args),
 }
@@ -28,6 +37,8 @@ fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the root");
     let outcome = match Args::parse().task {
         Task::Tidy => tidy::run(root),
+        Task::Supply => supply::check(root),
+        Task::Sbom { out } => supply::sbom(root, &out),
         Task::Projects(args) => projects::run(&args, root),
     };
     match outcome {

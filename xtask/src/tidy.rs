@@ -7,6 +7,8 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
+use crate::gate;
+
 /// Past this many lines a file should be one long table or mostly tests; split it by concept.
 const MAX_LINES: usize = 1_200;
 
@@ -40,7 +42,9 @@ fn check(root: &Path) -> Result<Vec<String>> {
         let shown = path.strip_prefix(root).unwrap_or(&path).display();
         let is_long = LONG.iter().any(|(long, _)| path.ends_with(long));
         let found = complaints_of(&text, is_long, path.ends_with("tests.rs"));
-        complaints.extend(found.into_iter().map(|what| format!("{shown}: {what}")));
+        let relative = shown.to_string().replace('\\', "/");
+        let found = found.into_iter().chain(gate::complaints(&relative, &text));
+        complaints.extend(found.map(|what| format!("{shown}: {what}")));
     }
     Ok(complaints)
 }

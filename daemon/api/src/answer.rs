@@ -408,6 +408,9 @@ pub struct ModelState {
     pub state: String,
     pub worker_pid: Option<u32>,
     pub worker_rss_bytes: Option<u64>,
+    /// What confines its process, and what could not; while it runs.
+    #[serde(default)]
+    pub sandbox: Option<String>,
     /// What to do, when absent or failed.
     pub hint: Option<String>,
 }

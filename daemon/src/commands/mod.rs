@@ -136,7 +136,7 @@ fn dispatch(command: Command, context: &mut Context) -> Result<ExitCode, Failure
         Command::Schema => Ok(schema::schema(context)),
         Command::Completions { shell } => Ok(schema::completions(context, shell)),
         Command::Man => schema::man(context),
-        Command::ModelWorker => {
+        Command::ModelWorker(_) => {
             unreachable!("`main` runs the worker before anything else is set up")
         }
     }

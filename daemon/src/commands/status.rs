@@ -56,6 +56,9 @@ pub(super) fn daemon(out: &mut Output, status: &DaemonStatus, is_in_process: boo
         out.put(&format!(", {} of memory", bytes(rss)));
     }
     out.line();
+    if let Some(sandbox) = &model.sandbox {
+        out.styled(Style::Dim, &format!("  confined by {sandbox}")).line();
+    }
     if let Some(hint) = &model.hint {
         out.styled(Style::Dim, &format!("  {hint}")).line();
     }

@@ -95,6 +95,10 @@ fn read(file: &Path) -> Result<String, Failure> {
         let message = format!("`{}` is a folder; give a file", file.display());
         return Err(Failure::new(ExitCode::NotFound, message));
     }
+    if !fs::metadata(file).is_ok_and(|metadata| metadata.is_file()) {
+        let message = format!("`{}` is not a plain file, so it is not indexed", file.display());
+        return Err(Failure::new(ExitCode::Refused, message));
+    }
     let bytes = fs::read(file)
         .map_err(|err| unavailable(format!("cannot read `{}`: {err}", file.display())))?;
     String::from_utf8(bytes).map_err(|_| {

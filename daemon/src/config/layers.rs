@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::Config;
+use crate::guard;
 
 /// Name of the workspace's file, in the root.
 pub const WORKSPACE_FILE: &str = ".fovea.toml";
@@ -139,7 +140,7 @@ pub fn load(layers: &Layers) -> Result<Loaded, ConfigError> {
         }
     }
     if let Some(root) = &layers.root {
-        narrow(&mut values, &root.join(WORKSPACE_FILE), &mut ignored);
+        narrow(&mut values, root, &mut ignored);
     }
     for (name, text) in &layers.env {
         let key = values.keys().find(|key| variable(key) == *name).cloned();
@@ -275,21 +276,20 @@ const NARROWING: &[(&str, Narrowing)] = &[
     ("context.project", Narrowing::Off),
     ("model.enabled", Narrowing::Off),
     ("model.max-tokens", Narrowing::Lower),
+    ("model.sandbox", Narrowing::On),
 ];
 
-fn narrow(values: &mut BTreeMap<String, (Value, Source)>, path: &Path, ignored: &mut Vec<Ignored>) {
+fn narrow(values: &mut BTreeMap<String, (Value, Source)>, root: &Path, ignored: &mut Vec<Ignored>) {
+    let path = &*root.join(WORKSPACE_FILE);
     let mut ignore = |key: &str, reason: String| {
         ignored.push(Ignored { path: path.to_owned(), key: key.to_owned(), reason });
     };
-    let Ok(metadata) = fs::symlink_metadata(path) else { return };
-    if !metadata.is_file() || metadata.len() > MAX_WORKSPACE_FILE_BYTES {
-        let limit = MAX_WORKSPACE_FILE_BYTES;
-        return ignore("*", format!("the file is not a plain file of at most {limit} bytes"));
-    }
-    let table: Table = match fs::read_to_string(path)
-        .map_err(|err| err.to_string())
-        .and_then(|text| text.parse().map_err(|err: toml::de::Error| err.message().to_owned()))
-    {
+    let text = match guard::read_settings(root, WORKSPACE_FILE, MAX_WORKSPACE_FILE_BYTES) {
+        Ok(text) => text,
+        Err(guard::Refused::Gone) => return,
+        Err(err) => return ignore("*", format!("the file cannot be read: {err}")),
+    };
+    let table: Table = match text.parse().map_err(|err: toml::de::Error| err.message().to_owned()) {
         Ok(table) => table,
         Err(reason) => return ignore("*", format!("the file cannot be read: {reason}")),
     };

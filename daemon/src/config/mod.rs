@@ -112,6 +112,9 @@ pub struct ModelConfig {
     pub max_tokens: usize,
     /// Threads of the model; 0 means one a physical core.
     pub threads: usize,
+    /// Confine the model's process, where the system can: no files but the model, no network, no
+    /// programs. `fovea doctor` says what is active.
+    pub sandbox: bool,
     /// Unload the model after so many seconds without a completion; its memory goes back to the system.
     pub idle_unload_s: u64,
 }
@@ -124,6 +127,7 @@ impl Default for ModelConfig {
             path: PathBuf::new(),
             max_tokens: 48,
             threads: 0,
+            sandbox: true,
             idle_unload_s: 600,
         }
     }

@@ -69,6 +69,18 @@ impl Documents {
         self.redacted.iter().map(|(path, all)| (path.as_str(), all.as_slice()))
     }
 
+    pub(super) fn paths(&self) -> Vec<String> {
+        self.open.keys().cloned().collect()
+    }
+
+    /// It became excluded.
+    pub(super) fn close_for_all(&mut self, path: &str) {
+        self.open.remove(path);
+        self.redacted.remove(path);
+        self.order.retain(|(other, _)| other != path);
+        self.waiting.insert(path.to_owned());
+    }
+
     /// True if the client had documents open.
     pub(super) fn end_session(&mut self, session: u64) -> bool {
         let theirs =

@@ -104,6 +104,8 @@ pub(super) struct Candidate {
     pub(super) path: String,
     pub(super) stat: StatIdentity,
     pub(super) n_bytes: u64,
+    /// It has other names, too.
+    pub(super) is_linked: bool,
 }
 
 /// What a scan found.
@@ -255,7 +257,13 @@ impl Files {
                 let is_known = self.get(&path).is_some_and(|known| known.stat == stat);
                 if !is_known || forced.contains(&path) {
                     let n_bytes = metadata.len();
-                    found.candidates.push(Candidate { path: path.clone(), stat, n_bytes });
+                    let is_linked = n_links(&metadata) > 1;
+                    found.candidates.push(Candidate {
+                        path: path.clone(),
+                        stat,
+                        n_bytes,
+                        is_linked,
+                    });
                 }
                 seen.files.insert(path);
             }
@@ -331,6 +339,13 @@ impl Files {
             self.n_files -= before - files.len();
         }
     }
+}
+
+fn n_links(metadata: &fs::Metadata) -> u64 {
+    #[cfg(unix)]
+    return std::os::unix::fs::MetadataExt::nlink(metadata);
+    #[cfg(not(unix))]
+    return 1;
 }
 
 fn drop_redacted(redacted: &mut Arc<Redacted>, path: &str) {

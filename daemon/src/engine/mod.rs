@@ -7,6 +7,8 @@
 mod disk;
 mod documents;
 mod files;
+mod links;
+mod purge;
 mod run;
 mod state;
 
@@ -192,6 +194,7 @@ impl Workspace {
     /// # Errors
     /// The rule that excludes `path`: its text goes nowhere.
     pub fn edit(&self, session: u64, path: &str, text: &str) -> Result<(), String> {
+        // An open document that becomes excluded is closed by the engine.
         let is_open = self.shared.lock().documents.is_open(path);
         if !is_open && let Some(rule) = self.rules().why_excluded(path) {
             return Err(rule);
@@ -389,6 +392,12 @@ impl Workspace {
     /// # Errors
     /// The rule that stopped it.
     pub fn read(&self, path: &str) -> Result<Arc<str>, guard::Refused> {
+        if let Some(rule) = self.rules().why_excluded(path) {
+            return Err(guard::Refused::ByRule(rule));
+        }
+        if let Some(reason) = self.shared.lock().skipped.get(path).cloned() {
+            return Err(guard::Refused::ByRule(reason));
+        }
         self.shared.read(path).map(|guarded| guarded.text)
     }
 

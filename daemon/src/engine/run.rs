@@ -2,6 +2,7 @@
 //! events it sleeps; nothing is due when nothing happened.
 
 use std::{
+    collections::{BTreeMap, HashMap},
     fs, io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -24,6 +25,8 @@ use super::{
     Event, WorkspaceOptions,
     disk::{Dirty, GitLock},
     files::{Candidate, Files, Found, Known, Outcome, Overwritten},
+    links,
+    purge::Purge,
     state::{Kept, Phase, Shared},
 };
 use crate::{
@@ -95,6 +98,10 @@ impl FactsStore for Facts {
     fn put(&self, batch: Vec<(FactsKey, Vec<u8>)>) {
         self.store.put(batch);
     }
+
+    fn forget(&self, keys: &[FactsKey]) {
+        self.store.forget(keys);
+    }
 }
 
 struct Engine<'a> {
@@ -115,6 +122,7 @@ struct Engine<'a> {
     commit_due: Option<Instant>,
     retry_due: Option<Instant>,
     poll_due: Option<Instant>,
+    purge: Purge,
     has_buffers: bool,
 }
 
@@ -154,8 +162,10 @@ impl<'a> Engine<'a> {
             commit_due: None,
             retry_due: None,
             poll_due: None,
+            purge: Purge::new(&options.folder),
             has_buffers: true,
         };
+        engine.purge.resume(&mut engine.writer);
         let snapshot = engine.writer.snapshot();
         let n_files = snapshot.files().count();
         if n_files > 0 {
@@ -260,6 +270,7 @@ impl<'a> Engine<'a> {
             self.commit_due,
             self.retry_due,
             self.poll_due,
+            self.purge.due(),
             cookie,
         ]
         .into_iter()
@@ -343,6 +354,9 @@ impl<'a> Engine<'a> {
         if is_over(self.commit_due) {
             self.commit();
         }
+        if is_over(self.purge.due()) {
+            self.purge();
+        }
         self.update_pending();
     }
 
@@ -410,6 +424,7 @@ impl<'a> Engine<'a> {
         let index = index_folder(self.options);
         prepare(&index).map_err(|source| IndexError::Io { path: index, source })?;
         self.writer = open_writer(self.shared, self.options, &self.facts)?;
+        self.purge.resume(&mut self.writer);
         self.files = Files::default();
         self.dirty = Dirty::default();
         self.shared.update(|state| {
@@ -512,6 +527,20 @@ impl<'a> Engine<'a> {
             found.extend(more);
         }
         self.apply_found(found);
+        self.close_excluded();
+    }
+
+    /// Rules that came later hold for open documents too.
+    fn close_excluded(&mut self) {
+        let rules = self.shared.rules.load_full();
+        let open = self.shared.lock().documents.paths();
+        for path in open.into_iter().filter(|path| rules.why_excluded(path).is_some()) {
+            self.shared.lock().documents.close_for_all(&path);
+            self.has_buffers = true;
+        }
+        if std::mem::take(&mut self.has_buffers) {
+            self.apply_buffers();
+        }
     }
 
     fn load_settings(&self) {
@@ -537,6 +566,7 @@ impl<'a> Engine<'a> {
         if is_changed && !self.apply(removed.collect()) {
             return false;
         }
+        self.purge.note(&self.writer);
         let (mut rest, mut max_files, mut n_done) =
             (found.candidates.as_slice(), FIRST_BATCH_FILES, 0);
         while !rest.is_empty() && !self.shared.is_stopping() {
@@ -575,10 +605,11 @@ impl<'a> Engine<'a> {
             .options
             .pool
             .install(|| batch.par_iter().map(|candidate| shared.read(&candidate.path)).collect());
+        let linked = self.linked(batch);
         let max_files = self.shared.loaded.load().config.index.max_files;
         let mut changes = Vec::new();
         let mut skipped = Vec::new();
-        for (Candidate { path, stat, n_bytes }, text) in batch.iter().zip(texts) {
+        for (Candidate { path, stat, n_bytes, .. }, text) in batch.iter().zip(texts) {
             let before = self.files.get(path).map(|known| known.outcome.clone());
             let was_indexed = match &before {
                 Some(Outcome::Indexed(hash)) => Some(*hash),
@@ -587,6 +618,9 @@ impl<'a> Engine<'a> {
             let text = match text {
                 Ok(_) if before.is_none() && self.files.n_files() >= max_files => {
                     Err(format!("the workspace has more than {max_files} files (index.max-files)"))
+                }
+                Ok(_) if linked.contains_key(path) => {
+                    Err(format!("it is the same file as `{}`, which is excluded", linked[path]))
                 }
                 Ok(text) => Ok(text),
                 Err(Refused::Gone) => {
@@ -640,6 +674,17 @@ impl<'a> Engine<'a> {
         changes
     }
 
+    /// Candidates that have another name, and that one is excluded.
+    fn linked(&self, batch: &[Candidate]) -> BTreeMap<String, String> {
+        let mut suspects: HashMap<(u64, u64), Vec<String>> = HashMap::new();
+        for candidate in batch.iter().filter(|candidate| candidate.is_linked) {
+            if let Some(id) = links::identity(&self.shared.root.join(&candidate.path)) {
+                suspects.entry(id).or_default().push(candidate.path.clone());
+            }
+        }
+        links::excluded_elsewhere(&self.shared.rules.load(), &suspects)
+    }
+
     /// Applies and publishes; false if the previous snapshot had to stay.
     fn apply(&mut self, changes: Vec<FileChange>) -> bool {
         let shared = Arc::clone(self.shared);
@@ -684,6 +729,26 @@ impl<'a> Engine<'a> {
                 self.shared.publish(self.writer.snapshot());
             }
             Err(err) => self.fail(&err),
+        }
+    }
+
+    /// Bytes of removed files leave every store.
+    fn purge(&mut self) {
+        let started = Instant::now();
+        let n_files = self.writer.traces().len();
+        match self.writer.purge() {
+            Ok(()) => {
+                self.commit_due = None;
+                self.shared.publish(self.writer.snapshot());
+                self.save_files();
+                self.purge.done();
+                let ms = started.elapsed().as_millis() as u64;
+                tracing::info!(n_files, ms, "removed files are purged");
+            }
+            Err(err) => {
+                self.purge.again();
+                self.fail(&err);
+            }
         }
     }
 

@@ -36,6 +36,8 @@ pub struct GuardedText {
 pub enum Refused {
     #[error("its name matches `{}`: {}", .0.pattern, .0.reason)]
     Excluded(Exclusion),
+    #[error("{0}")]
+    ByRule(String),
     #[error("it does not exist")]
     Gone,
     #[error("it lies outside the workspace")]
@@ -82,6 +84,19 @@ fn read_identified(
     for _ in 0..ATTEMPTS {
         if let Some((bytes, identity)) = read_once(root, path, max_bytes)? {
             return Ok((accept(bytes)?, identity));
+        }
+    }
+    Err(Refused::Changing)
+}
+
+/// A small file of a repository that is no source: its settings. Nothing of it is indexed or shown.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_settings(root: &Path, path: &str, max_bytes: u64) -> Result<String, Refused> {
+    for _ in 0..ATTEMPTS {
+        if let Some((bytes, _)) = read_once(root, path, max_bytes)? {
+            return String::from_utf8(bytes).map_err(|_| Refused::NotUtf8);
         }
     }
     Err(Refused::Changing)

@@ -157,6 +157,22 @@ impl Store {
         self.reader.reload()
     }
 
+    /// Rewrites every committed segment that holds deleted documents. What was searchable stays so.
+    pub(crate) fn purge(&mut self) -> Result<(), TantivyError> {
+        let metas = self.writer.index().searchable_segment_metas()?;
+        let stale = metas.iter().filter(|meta| meta.has_deletes()).map(|meta| meta.id());
+        for segment in stale.collect::<Vec<_>>() {
+            // Each alone: as much memory and time as it needs, and no more.
+            self.writer.merge(&[segment]).wait()?;
+        }
+        self.reader.reload()
+    }
+
+    /// Removes files that no segment needs any more.
+    pub(crate) fn collect(&self) -> Result<(), TantivyError> {
+        self.writer.garbage_collect_files().wait().map(drop)
+    }
+
     /// What is committed, as an immutable view.
     pub(crate) fn base(&mut self) -> Result<Base, TantivyError> {
         let searcher = self.reader.searcher();

@@ -55,6 +55,9 @@ pub trait FactsStore: Send + Sync {
     }
 
     fn put(&self, batch: Vec<(FactsKey, Vec<u8>)>);
+
+    /// Removes these, so that their bytes can be read nowhere.
+    fn forget(&self, keys: &[FactsKey]);
 }
 
 /// Forgets with the process.
@@ -81,6 +84,11 @@ impl FactsStore for MemoryFacts {
     fn put(&self, batch: Vec<(FactsKey, Vec<u8>)>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(batch);
     }
+
+    fn forget(&self, keys: &[FactsKey]) {
+        let mut stored = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.iter().for_each(|key| drop(stored.remove(key)));
+    }
 }
 
 /// Keeps nothing: every open derives everything anew.
@@ -93,4 +101,6 @@ impl FactsStore for NoFacts {
     }
 
     fn put(&self, _: Vec<(FactsKey, Vec<u8>)>) {}
+
+    fn forget(&self, _: &[FactsKey]) {}
 }

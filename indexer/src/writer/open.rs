@@ -102,6 +102,7 @@ pub(super) fn open(
         manifest,
         opened,
         snapshot: Snapshot::new(empty),
+        traces: Vec::new(),
     };
     writer.restore_lexical()?;
     writer.restore_snapshot(&vectors)?;

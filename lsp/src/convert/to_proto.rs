@@ -69,7 +69,10 @@ impl<'a> Places<'a> {
         }
         let open = uri(&self.root, path).and_then(|uri| self.documents.view(&uri));
         let text = open.map(|document| document.text).or_else(|| {
-            let bytes = fs::read(self.root.join(path)).ok()?;
+            // The path is one of the index; what took its place since is not opened.
+            let path = self.root.join(path);
+            fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file)?;
+            let bytes = fs::read(path).ok()?;
             Some(String::from_utf8_lossy(&bytes).into())
         });
         self.texts.insert(path.to_owned(), text.clone());

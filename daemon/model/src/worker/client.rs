@@ -1,6 +1,6 @@
 //! The daemon's side: starts the worker and talks to it from any number of threads.
 
-use super::{Command, CommandBody, Reply, ReplyBody, frame};
+use super::{Command, CommandBody, Confinement, Reply, ReplyBody, frame};
 use crate::{
     GenerateRequest, Generated, LoadOptions, ModelError, ScoreRequest, Scored, SessionStatus,
 };
@@ -136,6 +136,17 @@ impl WorkerClient {
     pub fn status(&self) -> Result<Option<SessionStatus>, ModelError> {
         match self.call(CommandBody::Status)? {
             ReplyBody::Status(status) => Ok(status),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// What holds the worker's process back.
+    ///
+    /// # Errors
+    /// [`ModelError::WorkerDied`]
+    pub fn confinement(&self) -> Result<Confinement, ModelError> {
+        match self.call(CommandBody::Confinement)? {
+            ReplyBody::Confinement(confinement) => Ok(confinement),
             other => Err(unexpected(other)),
         }
     }

@@ -17,6 +17,33 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
+/// What holds the worker's process back, by name; found out when it started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confinement {
+    pub active: Vec<String>,
+    /// With the reason.
+    pub missing: Vec<String>,
+}
+
+impl Confinement {
+    /// Switched off by the user.
+    #[must_use]
+    pub fn off() -> Self {
+        Self { active: Vec::new(), missing: vec!["switched off (model.sandbox)".to_owned()] }
+    }
+}
+
+impl std::fmt::Display for Confinement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let active = if self.active.is_empty() { "none".into() } else { self.active.join(", ") };
+        f.write_str(&active)?;
+        if !self.missing.is_empty() {
+            write!(f, "; not {}", self.missing.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
 /// Client to worker. Each command carries a number that its answers repeat.
 #[derive(Debug, Serialize, Deserialize)]
 struct Command {
@@ -36,6 +63,8 @@ enum CommandBody {
     Cancel,
     Status,
     Unload,
+    /// What holds this process back.
+    Confinement,
 }
 
 /// Worker to client.
@@ -53,5 +82,6 @@ enum ReplyBody {
     Scored(Scored),
     /// Answer to load, status and unload; `None` if no model is loaded.
     Status(Option<SessionStatus>),
+    Confinement(Confinement),
     Failed(ModelError),
 }

@@ -1,6 +1,6 @@
 //! The worker's side: one thread reads commands, one runs the model.
 
-use super::{Command, CommandBody, Reply, ReplyBody, frame};
+use super::{Command, CommandBody, Confinement, Reply, ReplyBody, frame};
 use crate::{ModelError, Session};
 use rustc_hash::FxHashMap;
 use std::io::{self, Read, Write};
@@ -11,11 +11,16 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 /// Commands that are waiting or running, with their cancellation flags.
 type Flags = Arc<Mutex<FxHashMap<u64, Arc<AtomicBool>>>>;
 
-/// Answers commands until `from` ends. A model is loaded by a command, not at start.
+/// Answers commands until `from` ends. A model is loaded by a command, not at start. `confinement` is
+/// what this process was put under.
 ///
 /// # Errors
 /// If `to` cannot be written: the client is gone.
-pub fn serve(mut from: impl Read + Send, mut to: impl Write) -> io::Result<()> {
+pub fn serve(
+    mut from: impl Read + Send,
+    mut to: impl Write,
+    confinement: &Confinement,
+) -> io::Result<()> {
     let flags = Flags::default();
     let (sender, commands) = mpsc::channel::<(Command, Arc<AtomicBool>)>();
     std::thread::scope(|scope| {
@@ -29,7 +34,12 @@ pub fn serve(mut from: impl Read + Send, mut to: impl Write) -> io::Result<()> {
         let mut session = None;
         for (command, cancel) in commands {
             let id = command.id;
-            run(command, &cancel, &mut session, &mut to)?;
+            if matches!(command.body, CommandBody::Confinement) {
+                let body = ReplyBody::Confinement(confinement.clone());
+                frame::write(&mut to, &Reply { id, body })?;
+            } else {
+                run(command, &cancel, &mut session, &mut to)?;
+            }
             flags.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         }
         Ok(())
@@ -127,7 +137,8 @@ fn execute(
             *session = None;
             Ok(ReplyBody::Status(None))
         }
-        CommandBody::Cancel => Ok(ReplyBody::Status(None)),
+        // Answered before.
+        CommandBody::Cancel | CommandBody::Confinement => Ok(ReplyBody::Status(None)),
     };
     answer.unwrap_or_else(ReplyBody::Failed)
 }

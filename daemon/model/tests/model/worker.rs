@@ -11,7 +11,9 @@ use std::process::Command;
 fn connect() -> (WorkerClient, tempfile::NamedTempFile) {
     let (command_reader, command_writer) = pipe().unwrap();
     let (reply_reader, reply_writer) = pipe().unwrap();
-    std::thread::spawn(move || serve(command_reader, reply_writer));
+    std::thread::spawn(move || {
+        serve(command_reader, reply_writer, &fovea_model::worker::Confinement::default())
+    });
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(&Tiny::default().bytes()).unwrap();
     (WorkerClient::over(reply_reader, command_writer).unwrap(), file)

@@ -1,0 +1,57 @@
+//! Takes what is left of removed files out of every store.
+//!
+//! A removed file is out of all answers at once, but its words stay in the segment that held it until
+//! that is merged, and its facts in the store that clones and branches share. For a file that was
+//! excluded, or deleted, that is not enough: its bytes must go.
+
+use rustc_hash::FxHashSet;
+
+use super::{IndexError, IndexWriter, derive};
+use crate::ContentHash;
+
+/// A saved text that is no longer indexed.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Trace {
+    pub path: String,
+    pub hash: ContentHash,
+}
+
+impl IndexWriter {
+    /// What was removed since the last purge.
+    #[must_use]
+    pub fn traces(&self) -> &[Trace] {
+        &self.traces
+    }
+
+    /// Removed by an earlier writer that ended before it could purge.
+    pub fn add_traces(&mut self, traces: Vec<Trace>) {
+        self.traces.extend(traces);
+    }
+
+    /// Commits, rewrites every segment that holds words of removed or replaced texts, and forgets the
+    /// facts of removed ones, unless a file with the same content is indexed.
+    ///
+    /// # Errors
+    /// As [`IndexWriter::commit`]; the traces are kept for the next try.
+    pub fn purge(&mut self) -> Result<(), IndexError> {
+        if self.traces.is_empty() {
+            return Ok(());
+        }
+        self.commit()?;
+        self.store.purge()?;
+        self.republish_lexical()?;
+        self.store.collect()?;
+        let saved = self.tracked.iter().filter_map(|tracked| tracked.saved.as_ref());
+        let live: FxHashSet<ContentHash> = saved.map(|saved| saved.hash).collect();
+        let model = self.embedder.model_id();
+        let gone = self.traces.iter().filter(|trace| !live.contains(&trace.hash));
+        let keys: Vec<_> = gone
+            .flat_map(|Trace { path, hash }| {
+                [derive::facts_key(path, *hash), derive::vectors_key(path, *hash, model)]
+            })
+            .collect();
+        self.facts.forget(&keys);
+        self.traces.clear();
+        Ok(())
+    }
+}
