@@ -128,16 +128,13 @@ impl Supply {
     fn read(root: &Path) -> Result<Self> {
         let text = fs::read_to_string(root.join("Cargo.lock")).context("reading Cargo.lock")?;
         let lock: Lock = toml::from_str(&text).context("reading Cargo.lock")?;
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let output = Command::new(cargo)
-            .args(["metadata", "--format-version", "1", "--locked", "--offline"])
-            .current_dir(root)
-            .output()
-            .context("running cargo metadata")?;
-        if !output.status.success() {
-            bail!("cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
-        }
-        let metadata: Metadata = serde_json::from_slice(&output.stdout)?;
+        // What other systems need may not be on this disk.
+        let version = cargo(root, &["-vV"])?;
+        let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+        let host = host.context("cargo does not say what it runs on")?;
+        let arguments = ["metadata", "--format-version", "1", "--locked", "--offline"];
+        let text = cargo(root, &[&arguments[..], &["--filter-platform", host]].concat())?;
+        let metadata: Metadata = serde_json::from_str(&text)?;
         let packages = metadata
             .packages
             .into_iter()
@@ -248,6 +245,16 @@ impl Supply {
             "components": components,
         }))
     }
+}
+
+fn cargo(root: &Path, arguments: &[&str]) -> Result<String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo).args(arguments).current_dir(root).output();
+    let output = output.context("running cargo")?;
+    if !output.status.success() {
+        bail!("cargo {}: {}", arguments[0], String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// Some way to read the expression has only licenses of the list. `/` is an old way to write `OR`.

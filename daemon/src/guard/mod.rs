@@ -8,6 +8,8 @@ mod exclude;
 mod open;
 mod recent;
 mod rules;
+#[cfg(test)]
+mod secret_tests;
 mod secrets;
 #[cfg(test)]
 mod tests;
