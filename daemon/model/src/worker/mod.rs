@@ -29,16 +29,16 @@ impl Confinement {
     /// Switched off by the user.
     #[must_use]
     pub fn off() -> Self {
-        Self { active: Vec::new(), missing: vec!["switched off (model.sandbox)".to_owned()] }
+        Self { active: Vec::new(), missing: vec!["it is switched off (model.sandbox)".to_owned()] }
     }
 }
 
 impl std::fmt::Display for Confinement {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let active = if self.active.is_empty() { "none".into() } else { self.active.join(", ") };
+        let active = if self.active.is_empty() { "nothing".into() } else { self.active.join(", ") };
         f.write_str(&active)?;
         if !self.missing.is_empty() {
-            write!(f, "; not {}", self.missing.join(", "))?;
+            write!(f, "; {}", self.missing.join("; "))?;
         }
         Ok(())
     }
