@@ -23,13 +23,16 @@ use suite::{Options, Suite};
 
 type Section = (&'static str, fn(&mut Suite));
 
-const SECTIONS: [Section; 6] = [
+const SECTIONS: [Section; 9] = [
     ("A_crash_safety", cases::crash::run),
     ("B_freshness", cases::freshness::run),
     ("C_resources", cases::resources::run),
     ("D_odd_content", cases::content::run),
     ("E_odd_files", cases::files::run),
     ("F_clients", cases::clients::run),
+    ("H_trust", cases::trust::run),
+    ("I_exclusion", cases::exclusion::run),
+    ("K_output", cases::output::run),
 ];
 
 fn main() -> ExitCode {
