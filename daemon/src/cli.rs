@@ -81,6 +81,8 @@ pub enum Command {
     /// searched or put into a prompt. This says where; the secret itself is never kept.
     #[command(about = "List where secrets were overwritten, and by which rule")]
     Secrets,
+    /// Watch what the daemon does: queue, workspaces, caches, latencies.
+    Top(TopArgs),
     /// Wait until everything saved is in the index.
     Sync,
     /// Build the index from nothing.
@@ -142,6 +144,16 @@ pub struct IndexArgs {
     /// Extract everything anew, whatever is stored.
     #[arg(long)]
     pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct TopArgs {
+    /// Print the state once; so it is without a terminal, and with --json.
+    #[arg(long)]
+    pub once: bool,
+    /// Seconds between two looks.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
+    pub interval: f32,
 }
 
 #[derive(Debug, Args)]
@@ -375,6 +387,25 @@ pub enum DaemonCommand {
     Status,
     /// Run it in the foreground.
     Run,
+    /// Print the file with which systemd or launchd keeps it running.
+    Unit {
+        /// For which of them [default: this system's].
+        #[arg(value_enum)]
+        kind: Option<UnitKind>,
+    },
+}
+
+/// Who keeps the daemon running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum UnitKind {
+    Systemd,
+    Launchd,
+}
+
+impl Default for UnitKind {
+    fn default() -> Self {
+        if cfg!(target_os = "macos") { Self::Launchd } else { Self::Systemd }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -522,6 +553,7 @@ mod tests {
               explain      Show why: a completion's sources, tokens and milliseconds
               status       Show the state of the workspace and the daemon
               secrets      List where secrets were overwritten, and by which rule
+              top          Watch what the daemon does: queue, workspaces, caches, latencies
               sync         Wait until everything saved is in the index
               reindex      Build the index from nothing
               gc           Remove indexes and facts that nobody used for long

@@ -88,6 +88,9 @@ const START_TIMEOUT: Duration = Duration::from_secs(10);
 /// One that runs already has this long to listen before another is started.
 const RUNNING_PATIENCE: Duration = Duration::from_millis(200);
 
+/// What daemons left on standard error is cut beyond this.
+const MAX_STDERR_BYTES: u64 = 1 << 20;
+
 /// Only these variables reach a daemon, so that it does not depend on who started it.
 const KEPT_VARIABLES: [&str; 8] =
     ["HOME", "USER", "LOGNAME", "PATH", "LANG", "TMPDIR", "RUST_BACKTRACE", "RUST_LOG"];
@@ -284,6 +287,10 @@ fn spawn(options: &ConnectOptions) -> Result<Child, ConnectError> {
     log.create(true).append(true);
     std::os::unix::fs::OpenOptionsExt::mode(&mut log, 0o600);
     let stderr = log.open(options.dirs.state.join("daemon-stderr.log")).map_err(failed)?;
+    // Panics of old daemons; a crash loop must not fill the disk.
+    if stderr.metadata().is_ok_and(|metadata| metadata.len() > MAX_STDERR_BYTES) {
+        stderr.set_len(0).map_err(failed)?;
+    }
     let kept = std::env::vars_os().filter(|(name, _)| {
         let name = name.to_string_lossy();
         KEPT_VARIABLES.contains(&&*name)

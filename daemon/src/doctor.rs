@@ -3,14 +3,16 @@
 
 use std::{fs, path::Path};
 
-use fovea_api::Health;
+use fovea_api::{Answer, Health, Method};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
+    budget::Budget,
     config::Config,
     connect::{ConnectError, ConnectOptions, Connection},
     dirs::Dirs,
+    gc,
     models::Models,
     output::bytes,
     sandbox::probe::Report,
@@ -30,6 +32,10 @@ pub struct Check {
 const WANTED_BYTES: u64 = 500_000_000;
 /// Socket paths have a limit of 104 to 108 bytes.
 const MAX_SOCKET_BYTES: usize = 103;
+/// Fewer file handles serve few clients.
+const MIN_HANDLES: u64 = 256;
+/// A repository of a million lines is indexed within this.
+const MIN_MEMORY: u64 = 400 << 20;
 /// Folders counted before it is clear that the limit is what matters.
 const MAX_FOLDERS: usize = 2_000_000;
 
@@ -44,7 +50,10 @@ pub fn checks(dirs: &Dirs, config: &Config, root: Option<&Path>) -> Vec<Check> {
         folder("socket", &dirs.runtime, "FOVEA_RUNTIME_DIR"),
         socket(dirs),
         space(&dirs.data),
-        daemon(dirs),
+        stored(dirs, config),
+        handles(),
+        memory(config),
+        daemon(dirs, root),
         model(dirs, config),
         sandbox(dirs, config),
     ];
@@ -140,8 +149,53 @@ fn space(data: &Path) -> Check {
     }
 }
 
-/// Looks only; a daemon is not started.
-fn daemon(dirs: &Dirs) -> Check {
+/// How much indexes and facts take, and whether that is kept within its limit.
+fn stored(dirs: &Dirs, config: &Config) -> Check {
+    let name = "stored indexes";
+    let n_bytes = gc::folder_bytes(&dirs.workspaces())
+        + fs::metadata(dirs.facts()).map_or(0, |metadata| metadata.len());
+    let limit = config.storage.max_bytes;
+    let found = match limit {
+        0 => format!("{}, no limit (storage.max-bytes)", bytes(n_bytes)),
+        limit => format!("{} of at most {}", bytes(n_bytes), bytes(limit)),
+    };
+    if limit > 0 && n_bytes > limit && !config.storage.collect {
+        return bad(name, Health::Warning, found, "run `fovea gc`, or set storage.collect = true");
+    }
+    ok(name, found)
+}
+
+/// Each client, watcher and part of an index needs some.
+fn handles() -> Check {
+    let name = "file handles";
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    match limit {
+        Some(limit) if limit < MIN_HANDLES => bad(
+            name,
+            Health::Warning,
+            format!("{limit} allowed; many clients at once are refused"),
+            "raise the limit: `ulimit -n 1024` in the shell's profile, `LimitNOFILE=1024` in a unit",
+        ),
+        Some(limit) => ok(name, format!("{limit} allowed")),
+        None => ok(name, "no limit"),
+    }
+}
+
+fn memory(config: &Config) -> Check {
+    let name = "memory";
+    let budget = Budget::new(config.daemon.memory_mb);
+    let limit = budget.limit_bytes();
+    let found = format!("the daemon may take {} ({})", bytes(limit), budget.source());
+    if limit < MIN_MEMORY {
+        let hint = "raise daemon.memory-mb or the control group's limit; until then workspaces \
+                    that are not used are closed and indexing uses one thread";
+        return bad(name, Health::Warning, found, hint);
+    }
+    ok(name, found)
+}
+
+/// Looks only; a daemon is not started, and nothing is opened.
+fn daemon(dirs: &Dirs, root: Option<&Path>) -> Check {
     let options = ConnectOptions {
         dirs: dirs.clone(),
         layers: crate::config::Layers::default(),
@@ -150,7 +204,21 @@ fn daemon(dirs: &Dirs) -> Check {
         executable: None,
     };
     match Connection::open(&options, |_| {}) {
-        Ok(_) => ok("daemon", "running"),
+        Ok(connection) => match connection.call(root, None, Method::Status) {
+            Ok((Answer::Status { workspace: Some(workspace), .. }, _))
+                if !workspace.warnings.is_empty() =>
+            {
+                let found = format!("running; {}", workspace.warnings.join("; "));
+                bad("daemon", Health::Warning, found, "`fovea status` shows the workspace's state")
+            }
+            Ok(_) => ok("daemon", "running"),
+            Err(err) => bad(
+                "daemon",
+                Health::Error,
+                format!("running, and does not answer: {err}"),
+                "end it with `fovea daemon stop`; the next command starts another",
+            ),
+        },
         Err(ConnectError::NotRunning) => ok("daemon", "not running; the first command starts it"),
         Err(err) => {
             let hint = format!("its log is `{}`", dirs.log_file().display());
@@ -171,7 +239,28 @@ fn model(dirs: &Dirs, config: &Config) -> Check {
             let found = "none is installed, so completions come from the index alone";
             bad(name, Health::Warning, found, missing)
         }
-        Ok(Some(path)) => gate(name, &path),
+        Ok(Some(path)) => match gate(name, &path) {
+            check if check.health == Health::Ok => fits(check, &path),
+            check => check,
+        },
+    }
+}
+
+/// A model that does not fit in memory makes everything slow.
+fn fits(check: Check, path: &Path) -> Check {
+    let available = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+        Some(line.split_whitespace().next()?.parse::<u64>().ok()? << 10)
+    });
+    let wanted = fs::metadata(path).map_or(0, |metadata| metadata.len() / 4 * 5);
+    match available {
+        Some(available) if wanted > available => bad(
+            &check.name,
+            Health::Warning,
+            format!("{}; it wants {}, {} are free", check.found, bytes(wanted), bytes(available)),
+            "close programs, or pull a smaller one: `fovea model list` shows sizes",
+        ),
+        _ => check,
     }
 }
 
@@ -265,7 +354,7 @@ fn watches(root: Option<&Path>, config: &Config) -> Vec<Check> {
     checks.push(if n_folders * 2 > n_watches {
         let wanted = (n_folders * 4).next_power_of_two();
         let hint = format!(
-            "raise the limit: `sudo sysctl fs.inotify.max_user_watches={wanted}`; until then changes are found by polling"
+            "raise the limit: `sudo sysctl fs.inotify.max_user_watches={wanted}` (in a file below /etc/sysctl.d to keep it); until then changes are found by polling"
         );
         bad(name, Health::Warning, found, hint)
     } else {
@@ -317,6 +406,30 @@ mod tests {
         assert_eq!(folder("data", temp.path(), "FOVEA_DATA_DIR").health, Health::Warning);
         fs::set_permissions(temp.path(), fs::Permissions::from_mode(0o700)).expect("ours");
         assert_eq!(folder("data", temp.path(), "FOVEA_DATA_DIR").health, Health::Ok);
+    }
+
+    #[test]
+    fn stored_indexes_beyond_their_limit_that_nothing_collects_are_a_warning() {
+        let temp = tempfile::tempdir().expect("temporary folder");
+        let dirs = Dirs::below(temp.path());
+        fs::create_dir_all(dirs.workspaces()).expect("made");
+        fs::write(dirs.workspaces().join("index"), [0; 2_000]).expect("written");
+        let mut config = Config::default();
+        config.storage.max_bytes = 1_000;
+        assert_eq!(stored(&dirs, &config).health, Health::Ok, "it is collected");
+        config.storage.collect = false;
+        let check = stored(&dirs, &config);
+        assert_eq!(check.health, Health::Warning);
+        assert!(check.found.contains("2.0 kB of at most 1.0 kB"), "{}", check.found);
+    }
+
+    #[test]
+    fn a_budget_below_what_indexing_takes_is_a_warning() {
+        let mut config = Config::default();
+        config.daemon.memory_mb = 100;
+        let check = memory(&config);
+        assert_eq!(check.health, Health::Warning);
+        assert!(check.found.contains("daemon.memory-mb"), "{}", check.found);
     }
 
     #[test]

@@ -3,13 +3,14 @@
 //! Modules in reading order:
 //! [`dirs`] and [`config`] where things live and what is set · [`root`] which folder is the workspace ·
 //! [`walk`] and [`guard`] which of its files count, and the gate for reading them · [`watch`] what changes
-//! on disk · [`store`] facts by content · [`gc`] what is not used any more · [`engine`] one workspace: events in, snapshots out ·
+//! on disk · [`store`] facts by content · [`gc`] what is not used any more · [`budget`] memory · [`engine`] one workspace: events in, snapshots out ·
 //! `git` what differs from the last commit ·
 //! [`model_worker`] the model in its own process ·
 //! [`complete`] from plan to suggestion · [`service`] answers requests · [`eval`] measures completion quality · [`server`] the socket ·
 //! [`connect`] the client's way there · [`mcp`] agents · [`cli`] and [`commands`] what people type · [`output`] and
 //! [`exit_codes`] what they get back.
 
+pub mod budget;
 pub mod cli;
 pub mod commands;
 pub mod complete;

@@ -125,6 +125,13 @@ impl ModelHost {
         let mut state = self.lock();
         loop {
             match &mut state.phase {
+                Phase::Ready { client, .. } if self.hangs(client) => {
+                    tracing::warn!("the model's process hangs and is replaced");
+                    client.kill();
+                    let seconds = self.config.model.hang_s;
+                    let reason = format!("the model's process did not react for {seconds} s");
+                    state.note_death(&reason);
+                }
                 Phase::Ready { client, used, .. } if client.is_alive() => {
                     *used = Instant::now();
                     return Ok(client.clone());
@@ -150,6 +157,12 @@ impl ModelHost {
                 }
             }
         }
+    }
+
+    /// True if it was told to stop something and gives no sign of life.
+    pub fn hangs(&self, client: &WorkerClient) -> bool {
+        let limit = Duration::from_secs(self.config.model.hang_s.max(1));
+        client.overdue().is_some_and(|overdue| overdue >= limit)
     }
 
     /// On a thread of its own, so that a request that gives up does not stop the loading.

@@ -164,7 +164,9 @@ impl From<ApiError> for Failure {
             ErrorCode::BadRequest => ExitCode::Usage,
             ErrorCode::NotFound => ExitCode::NotFound,
             ErrorCode::Refused => ExitCode::Refused,
-            ErrorCode::Cancelled | ErrorCode::Unavailable => ExitCode::Unavailable,
+            ErrorCode::Cancelled | ErrorCode::Modified | ErrorCode::Unavailable => {
+                ExitCode::Unavailable
+            }
             ErrorCode::Internal => ExitCode::Internal,
         };
         Self::new(code, err.message)

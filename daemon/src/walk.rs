@@ -47,6 +47,18 @@ pub enum Visit {
     File { path: String, metadata: Metadata },
     /// Something that cannot be indexed.
     Skipped { path: String, reason: String },
+    /// A folder or its rules could not be read for lack of file handles or memory: what was met may
+    /// be excluded, and what was not met may be there.
+    Incomplete,
+}
+
+/// True for what passes by itself: too many open files, here or on the whole machine, no memory.
+#[must_use]
+pub fn is_transient(err: &std::io::Error) -> bool {
+    const TRANSIENT: [rustix::io::Errno; 3] =
+        [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE, rustix::io::Errno::NOMEM];
+    let raw = err.raw_os_error();
+    TRANSIENT.iter().any(|errno| raw == Some(errno.raw_os_error()))
 }
 
 impl Rules {
@@ -102,6 +114,10 @@ impl Rules {
         for entry in builder.build() {
             let entry = match entry {
                 Ok(entry) => entry,
+                Err(err) if err.io_error().is_some_and(is_transient) => {
+                    visit(Visit::Incomplete);
+                    continue;
+                }
                 Err(err) => {
                     if let Some((path, reason)) = self.describe(&err) {
                         visit(Visit::Skipped { path, reason });
@@ -111,6 +127,9 @@ impl Rules {
             };
             // A broken ignore file still lets its valid lines count.
             if let Some(err) = entry.error() {
+                if err.io_error().is_some_and(is_transient) {
+                    visit(Visit::Incomplete);
+                }
                 tracing::debug!(%err, "ignore file");
             }
             let Some(path) = self.relative(entry.path()) else {
@@ -284,6 +303,7 @@ mod tests {
             Visit::Folder(path) => text.push_str(&format!("{path}/\n")),
             Visit::File { path, .. } => text.push_str(&format!("{path}\n")),
             Visit::Skipped { path, reason } => text.push_str(&format!("{path}: {reason}\n")),
+            Visit::Incomplete => text.push_str("incomplete\n"),
         });
         expected.assert_eq(&text);
     }
@@ -411,6 +431,7 @@ x
             rules.walk(folder, false, &mut |visit| match visit {
                 Visit::File { path, .. } | Visit::Folder(path) => walked.push(path),
                 Visit::Skipped { path, .. } => walked.push(format!("skipped {path}")),
+                Visit::Incomplete => walked.push("incomplete".to_owned()),
             });
             walked
         };

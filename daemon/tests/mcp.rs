@@ -250,7 +250,7 @@ fn bad_arguments_are_refused_with_what_to_change_and_the_next_call_works() {
         ("references", json!({"target": "shop/cart.py:2"}), "add a column"),
         ("context", json!({"at": "nowhere"}), "is not a place"),
         ("context", json!({"at": "shop/gone.py:1:1"}), "not indexed"),
-        ("context", json!({"at": "secret.py:1:1"}), "excluded"),
+        ("context", json!({"at": "secret.py:1:1"}), "not indexed: `.foveaignore` has"),
         ("outline", json!({"path": "../outside.py"}), "outside of the folders served"),
         ("outline", json!({"path": "/etc/passwd"}), "outside of the folders served"),
         ("status", json!({"path": "shop/../../outside.py"}), "outside of the folders served"),

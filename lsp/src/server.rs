@@ -144,6 +144,7 @@ fn refusal(err: CallError) -> Option<Error> {
         CallError::Api(err) => match err.code {
             ErrorCode::NotFound | ErrorCode::Refused => None,
             ErrorCode::Cancelled => Some(Error::request_cancelled()),
+            ErrorCode::Modified => Some(Error::content_modified()),
             ErrorCode::BadRequest => Some(Error::invalid_params(err.message)),
             ErrorCode::Unavailable | ErrorCode::Internal => Some(internal(err.message)),
         },

@@ -197,7 +197,7 @@ fn started_for(home: &Path) -> Vec<u32> {
     pids.filter(is_ours).collect()
 }
 
-fn is_running(pid: u32) -> bool {
+pub(crate) fn is_running(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(')')
         .next()

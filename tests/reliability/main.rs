@@ -3,7 +3,7 @@
 //!
 //! `cargo build --workspace` makes the daemon under test; `cargo test --workspace --test reliability`
 //! then runs the short tier and prints `cases passed / cases run` for each row; with `-- --long` the
-//! long one. `-- B` runs one section, `-- A01 --seed 7` one row with another seed. It is run by name
+//! long one, with `-- --quick` every row with a quarter of its rounds. `-- B` runs one section, `-- A01 --seed 7` one row with another seed. It is run by name
 //! only. What a machine cannot do (no root, no strace) is listed as not run.
 
 #![allow(clippy::print_stdout, reason = "the table is this program's output")]

@@ -14,6 +14,8 @@ pub(crate) struct Options {
     pub(crate) list: bool,
     pub(crate) ignored: bool,
     pub(crate) long: bool,
+    /// Each row, with a quarter of its rounds.
+    quick: bool,
     seed: u64,
     /// Sections or rows; empty means all.
     names: Vec<String>,
@@ -30,6 +32,7 @@ impl Options {
                 "--list" => options.list = true,
                 "--ignored" => options.ignored = true,
                 "--long" => options.long = true,
+                "--quick" => options.quick = true,
                 "--seed" => options.seed = number(args.next()),
                 "--round" => options.round = Some(number(args.next()) as usize),
                 "--format" => drop(args.next()),
@@ -92,7 +95,11 @@ impl Suite {
 
     /// Rounds of the current tier.
     pub(crate) fn n(&self, short: usize, long: usize) -> usize {
-        if self.options.long { long } else { short }
+        match &self.options {
+            Options { long: true, .. } => long,
+            Options { quick: true, .. } => short.div_ceil(4),
+            _ => short,
+        }
     }
 
     /// One row: `n_short` rounds, or `n_long` in the long tier. `run` gets the round and random

@@ -50,6 +50,7 @@ pub struct ProgressView {
 /// Every kind of answer; which one belongs to which method is stated at each variant.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "kind", content = "value")]
+#[expect(clippy::large_enum_variant, reason = "one answer at a time; never stored in numbers")]
 pub enum Answer {
     /// Edited, Closed, Touched, Accepted, Cancel, Shutdown.
     Done,
@@ -57,6 +58,8 @@ pub enum Answer {
     Workspace(WorkspaceStatus),
     /// Status.
     Status { daemon: DaemonStatus, workspace: Option<WorkspaceStatus> },
+    /// Top.
+    Top(Box<TopView>),
     /// Why.
     Path(PathOutcome),
     /// Secrets.
@@ -398,6 +401,67 @@ pub struct DaemonStatus {
     pub n_clients: usize,
     pub n_requests: u64,
     pub roots: Vec<PathBuf>,
+    /// What the daemon may take, without the model's process, and why that much.
+    #[serde(default)]
+    pub memory_limit_bytes: u64,
+    #[serde(default)]
+    pub memory_limit_source: String,
+    /// What was given up to keep within it, in one sentence.
+    #[serde(default)]
+    pub degraded: Option<String>,
+}
+
+/// What the daemon does, at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TopView {
+    pub daemon: DaemonStatus,
+    /// Requests being answered, and those that wait for a thread.
+    pub n_running: usize,
+    pub n_queued: usize,
+    pub n_threads: usize,
+    pub n_handles: usize,
+    /// Processor time of the daemon so far, without the model's process.
+    pub cpu_ms: u64,
+    /// Values derived from files: asked of the store, and there.
+    pub facts: HitRate,
+    /// Texts of files: asked by queries, and kept from earlier ones.
+    pub texts: HitRate,
+    /// Tokens of prompts: all, and those whose state the model still had.
+    pub tokens: HitRate,
+    pub workspaces: Vec<TopWorkspace>,
+    /// Most frequent first.
+    pub methods: Vec<MethodView>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HitRate {
+    pub n_asked: u64,
+    pub n_found: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TopWorkspace {
+    pub root: PathBuf,
+    /// One sentence.
+    pub summary: String,
+    pub generation: u64,
+    pub n_pending: usize,
+    pub n_files: usize,
+    /// Documents open in editors.
+    pub n_overlays: usize,
+    /// Seconds since the last request about it.
+    pub unused_s: u64,
+}
+
+/// Requests of one method since the start; latencies of the last 512.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MethodView {
+    pub method: String,
+    pub n: u64,
+    pub n_failed: u64,
+    pub p50_us: u32,
+    pub p99_us: u32,
+    pub max_us: u32,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -538,6 +602,8 @@ pub enum ErrorCode {
     NotFound,
     /// The path is excluded or outside the root.
     Refused,
+    /// The document was changed since the question, or its newest text is not indexed yet.
+    Modified,
     Cancelled,
     /// The daemon cannot do it now (disk full, index locked ...).
     Unavailable,

@@ -13,10 +13,10 @@ pub mod wire;
 pub use answer::{
     Answer, ApiError, CollectedIndex, CollectedView, CompletionItem, CompletionSource,
     DaemonStatus, ErrorCode, Event, FoldView, Freshness, GraphEdgeView, Health, HierarchyView,
-    HitState, ImportEdit, Location, ModelState, OutlineText, PathOutcome, PlanView, ProgressView,
-    ReachedView, ReferenceView, RenameView, Response, RingCost, SearchHit, SearchView, SecretView,
-    SecretsView, SegmentView, SignatureView, SkippedFile, Suggestion, SymbolView, TextView,
-    Timings, WorkspaceStatus,
+    HitRate, HitState, ImportEdit, Location, MethodView, ModelState, OutlineText, PathOutcome,
+    PlanView, ProgressView, ReachedView, ReferenceView, RenameView, Response, RingCost, SearchHit,
+    SearchView, SecretView, SecretsView, SegmentView, SignatureView, SkippedFile, Suggestion,
+    SymbolView, TextView, Timings, TopView, TopWorkspace, WorkspaceStatus,
 };
 pub use request::{At, Encoding, Frame, Method, Preset, Request};
 

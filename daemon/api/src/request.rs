@@ -74,6 +74,8 @@ pub enum Method {
     },
     /// State of the daemon, and of the request's root if given.
     Status,
+    /// What the daemon does now: queue, workspaces, caches, latencies.
+    Top,
     /// Outcome of one path: indexed, pending, or skipped and by which rule.
     Why {
         path: String,
@@ -248,6 +250,81 @@ pub enum Method {
 }
 
 impl Method {
+    /// As it is called on the wire.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Open { .. } => "open",
+            Self::Status => "status",
+            Self::Top => "top",
+            Self::Why { .. } => "why",
+            Self::Sync => "sync",
+            Self::Reindex => "reindex",
+            Self::Collect { .. } => "collect",
+            Self::Dump { .. } => "dump",
+            Self::Search { .. } => "search",
+            Self::Grep { .. } => "grep",
+            Self::Definition { .. } => "definition",
+            Self::References { .. } => "references",
+            Self::Implementations { .. } => "implementations",
+            Self::TypeDefinition { .. } => "type-definition",
+            Self::Declaration { .. } => "declaration",
+            Self::Hierarchy { .. } => "hierarchy",
+            Self::Signature { .. } => "signature",
+            Self::Rename { .. } => "rename",
+            Self::Folds { .. } => "folds",
+            Self::Around { .. } => "around",
+            Self::Callers { .. } => "callers",
+            Self::Callees { .. } => "callees",
+            Self::Impact { .. } => "impact",
+            Self::Symbols { .. } => "symbols",
+            Self::DocumentSymbols { .. } => "document-symbols",
+            Self::Lines { .. } => "lines",
+            Self::Outline { .. } => "outline",
+            Self::Context { .. } => "context",
+            Self::Offers { .. } => "offers",
+            Self::Complete { .. } => "complete",
+            Self::Edited { .. } => "edited",
+            Self::Closed { .. } => "closed",
+            Self::Touched { .. } => "touched",
+            Self::Accepted { .. } => "accepted",
+            Self::Cancel { .. } => "cancel",
+            Self::Shutdown => "shutdown",
+            _ => "other",
+        }
+    }
+
+    /// Documents whose text the answer depends on, as the client had them when it asked.
+    #[must_use]
+    pub fn documents(&self) -> Vec<&str> {
+        match self {
+            Self::Definition { at }
+            | Self::References { at, .. }
+            | Self::Implementations { at }
+            | Self::TypeDefinition { at }
+            | Self::Declaration { at }
+            | Self::Hierarchy { at }
+            | Self::Signature { at }
+            | Self::Rename { at, .. }
+            | Self::Callers { at }
+            | Self::Callees { at }
+            | Self::Impact { at, .. }
+            | Self::Context { at, .. }
+            | Self::Offers { at, .. }
+            | Self::Complete { at, .. } => vec![&at.path],
+            Self::Folds { path } | Self::DocumentSymbols { path } | Self::Lines { path, .. } => {
+                vec![path]
+            }
+            Self::Around { cursors } => {
+                let mut paths: Vec<&str> = cursors.iter().map(|at| at.path.as_str()).collect();
+                paths.sort_unstable();
+                paths.dedup();
+                paths
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// A plain search: the first `limit` hits for `query`.
     #[must_use]
     pub fn search(query: &str, limit: usize) -> Self {

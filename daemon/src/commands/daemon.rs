@@ -2,9 +2,9 @@
 
 use fovea_api::{Answer, Method};
 
-use super::{Context, Local, ignore_events, status, unavailable, unexpected};
+use super::{Context, Local, ignore_events, status, unavailable, unexpected, unit};
 use crate::{
-    cli::DaemonCommand,
+    cli::{DaemonCommand, UnitKind},
     connect::{ConnectError, ConnectOptions, Connection},
     exit_codes::ExitCode,
     output::Failure,
@@ -17,7 +17,19 @@ pub(super) fn run(context: &mut Context, command: &DaemonCommand) -> Result<Exit
         DaemonCommand::Stop => stop(context),
         DaemonCommand::Status => show(context),
         DaemonCommand::Run => serve(context),
+        DaemonCommand::Unit { kind } => unit(context, kind.unwrap_or_default()),
     }
+}
+
+fn unit(context: &mut Context, kind: UnitKind) -> Result<ExitCode, Failure> {
+    let executable = std::env::current_exe().map_err(unavailable)?;
+    let text = unit::text(kind, &executable);
+    context.show_local(Local::Unit(text), |out, local| {
+        if let Local::Unit(text) = local {
+            out.put(text);
+        }
+    });
+    Ok(ExitCode::Ok)
 }
 
 fn start(context: &mut Context) -> Result<ExitCode, Failure> {
@@ -73,12 +85,12 @@ fn serve(context: &Context) -> Result<ExitCode, Failure> {
     }
 }
 
-fn connect(context: &Context, start: bool) -> Result<Connection, ConnectError> {
+pub(super) fn connect(context: &Context, start: bool) -> Result<Connection, ConnectError> {
     let options = ConnectOptions { no_daemon: false, start, ..context.connect_options() };
     Connection::open(&options, ignore_events)
 }
 
-fn said(context: &mut Context, text: String) {
+pub(super) fn said(context: &mut Context, text: String) {
     context.show_local(Local::Daemon(text), |out, local| {
         if let Local::Daemon(text) = local {
             out.put("daemon ").put(text).line();

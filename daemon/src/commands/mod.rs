@@ -22,6 +22,8 @@ mod secrets;
 mod status;
 mod symbols;
 mod target;
+mod top;
+mod unit;
 
 use std::path::{Path, PathBuf};
 
@@ -62,6 +64,8 @@ pub enum Local {
     Demo(DemoView),
     /// `daemon start` and `daemon stop`: what happened.
     Daemon(String),
+    /// `daemon unit`: the text of the file.
+    Unit(String),
 }
 
 /// What every command works with.
@@ -121,6 +125,7 @@ fn dispatch(command: Command, context: &mut Context) -> Result<ExitCode, Failure
         Command::Explain(args) => complete::explain(context, &args),
         Command::Status(args) => status::run(context, &args),
         Command::Secrets => secrets::run(context),
+        Command::Top(args) => top::run(context, &args),
         Command::Sync => index::sync(context),
         Command::Reindex(args) => index::reindex(context, args),
         Command::Gc(args) => gc::run(context, &args),

@@ -75,7 +75,8 @@ pub(super) fn workspace(out: &mut Output, status: &WorkspaceStatus) {
             0 => "nothing pending".to_owned(),
             n => format!("{} pending", count(n, "file")),
         };
-        out.put(&format!("  watching: {}, {pending}\n", status.watching));
+        out.put(&format!("  watching: {}, {pending}", status.watching));
+        out.put(if status.kept == "disk" { "" } else { ", not kept on disk" }).line();
     }
     if status.n_secrets > 0 {
         out.put(&format!(

@@ -46,6 +46,9 @@ pub(super) fn daemon(out: &mut Output, status: &DaemonStatus, is_in_process: boo
             count(status.roots.len(), "workspace"),
         ));
     }
+    if let Some(degraded) = &status.degraded {
+        out.styled(Style::Warn, &format!("  {degraded}")).line();
+    }
     let model = &status.model;
     out.put("model ");
     match &model.name {

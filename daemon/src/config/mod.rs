@@ -117,6 +117,9 @@ pub struct ModelConfig {
     pub sandbox: bool,
     /// Unload the model after so many seconds without a completion; its memory goes back to the system.
     pub idle_unload_s: u64,
+    /// A model process that was told to stop a completion and does not within so many seconds is
+    /// replaced.
+    pub hang_s: u64,
 }
 
 impl Default for ModelConfig {
@@ -129,6 +132,7 @@ impl Default for ModelConfig {
             threads: 0,
             sandbox: true,
             idle_unload_s: 600,
+            hang_s: 30,
         }
     }
 }
@@ -149,6 +153,22 @@ pub struct DaemonConfig {
     pub watch: bool,
     /// Time between looks at file systems that send no events. Seconds.
     pub poll_interval_s: u64,
+    /// Memory the process may take, without the model's. When it has more: texts kept for queries are
+    /// dropped, workspaces that nobody used for a minute are closed, indexing goes on with one thread,
+    /// and `fovea status` says so. MiB; 0 means a quarter of the machine's memory, at least 256 MiB
+    /// and at most 4 GiB. The limit of a control group counts if it is lower.
+    pub memory_mb: u64,
+    /// What indexing of many files does on battery: `slow` rests as long as it works, `full` does not.
+    pub on_battery: OnBattery,
+}
+
+/// How much indexing does on battery.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnBattery {
+    #[default]
+    Slow,
+    Full,
 }
 
 impl Default for DaemonConfig {
@@ -160,6 +180,8 @@ impl Default for DaemonConfig {
             debounce_ms: 30,
             watch: true,
             poll_interval_s: 10,
+            memory_mb: 0,
+            on_battery: OnBattery::Slow,
         }
     }
 }

@@ -11,13 +11,41 @@ use super::files::Overwritten;
 /// editor closes it, the other's.
 #[derive(Default)]
 pub(super) struct Documents {
-    open: HashMap<String, Vec<(u64, Arc<str>)>>,
+    open: HashMap<String, Vec<Held>>,
+    /// Counts edits of all documents.
+    n_edits: u64,
     /// Paths in order of their last edit, newest last.
     order: Vec<(String, Option<u32>)>,
     waiting: HashSet<String>,
     applying: HashSet<String>,
     /// What was overwritten in the newest text of each open document; only where something was.
     redacted: HashMap<String, Vec<Overwritten>>,
+}
+
+/// One client's text of a document.
+struct Held {
+    session: u64,
+    text: Arc<str>,
+    edit: u64,
+}
+
+/// A document as a client had it when it asked something.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub path: String,
+    pub text: Arc<str>,
+    edit: u64,
+}
+
+/// What became of a document since a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing.
+    Current,
+    /// The client that asked changed or closed it.
+    Changed,
+    /// Another client's text of the same file is newer.
+    Hidden,
 }
 
 /// A document that was edited or opened lately.
@@ -34,10 +62,11 @@ const MAX_RECENT: usize = 16;
 
 impl Documents {
     pub(super) fn edit(&mut self, session: u64, path: &str, text: Arc<str>) {
+        self.n_edits += 1;
         let texts = self.open.entry(path.to_owned()).or_default();
-        let before = texts.iter().position(|(other, _)| *other == session);
-        let edited_at = before.map(|index| first_difference(&texts.remove(index).1, &text));
-        texts.push((session, text));
+        let before = texts.iter().position(|held| held.session == session);
+        let edited_at = before.map(|index| first_difference(&texts.remove(index).text, &text));
+        texts.push(Held { session, text, edit: self.n_edits });
         self.order.retain(|(other, _)| other != path);
         self.order.push((path.to_owned(), edited_at));
         if self.order.len() > MAX_RECENT {
@@ -48,7 +77,7 @@ impl Documents {
 
     pub(super) fn close(&mut self, session: u64, path: &str) {
         let Some(texts) = self.open.get_mut(path) else { return };
-        texts.retain(|(other, _)| *other != session);
+        texts.retain(|held| held.session != session);
         if texts.is_empty() {
             self.open.remove(path);
             self.redacted.remove(path);
@@ -84,7 +113,7 @@ impl Documents {
     /// True if the client had documents open.
     pub(super) fn end_session(&mut self, session: u64) -> bool {
         let theirs =
-            self.open.iter().filter(|(_, texts)| texts.iter().any(|(id, _)| *id == session));
+            self.open.iter().filter(|(_, texts)| texts.iter().any(|held| held.session == session));
         let paths: Vec<String> = theirs.map(|(path, _)| path.clone()).collect();
         paths.iter().for_each(|path| self.close(session, path));
         !paths.is_empty()
@@ -93,12 +122,26 @@ impl Documents {
     /// The text one client sees: its own if it has the document open, else the newest.
     pub(super) fn text_of(&self, session: u64, path: &str) -> Option<Arc<str>> {
         let texts = self.open.get(path)?;
-        let own = texts.iter().find(|(id, _)| *id == session);
-        own.or(texts.last()).map(|(_, text)| Arc::clone(text))
+        let own = texts.iter().find(|held| held.session == session);
+        own.or(texts.last()).map(|held| Arc::clone(&held.text))
+    }
+
+    pub(super) fn asked(&self, session: u64, path: &str) -> Option<Asked> {
+        let held = self.open.get(path)?.iter().find(|held| held.session == session)?;
+        Some(Asked { path: path.to_owned(), text: Arc::clone(&held.text), edit: held.edit })
+    }
+
+    pub(super) fn standing(&self, session: u64, asked: &Asked) -> Standing {
+        let texts = self.open.get(&asked.path).map_or(&[][..], |texts| texts);
+        match texts.iter().position(|held| held.session == session && held.edit == asked.edit) {
+            None => Standing::Changed,
+            Some(index) if index + 1 < texts.len() => Standing::Hidden,
+            Some(_) => Standing::Current,
+        }
     }
 
     pub(super) fn text(&self, path: &str) -> Option<Arc<str>> {
-        self.open.get(path)?.last().map(|(_, text)| Arc::clone(text))
+        self.open.get(path)?.last().map(|held| Arc::clone(&held.text))
     }
 
     /// Newest first.
@@ -165,6 +208,22 @@ mod tests {
         documents.close(1, "a.rs");
         assert_eq!(documents.text("a.rs"), None);
         assert!(!documents.end_session(1));
+    }
+
+    #[test]
+    fn a_question_knows_whether_its_text_still_counts() {
+        let mut documents = Documents::default();
+        documents.edit(1, "a.rs", "one".into());
+        let asked = documents.asked(1, "a.rs").expect("open");
+        assert!(documents.asked(2, "a.rs").is_none());
+        assert_eq!(documents.standing(1, &asked), Standing::Current);
+        documents.edit(2, "a.rs", "two".into());
+        assert_eq!(documents.standing(1, &asked), Standing::Hidden);
+        documents.edit(1, "a.rs", "one".into());
+        assert_eq!(documents.standing(1, &asked), Standing::Changed, "the same text again");
+        let asked = documents.asked(1, "a.rs").expect("open");
+        documents.close(1, "a.rs");
+        assert_eq!(documents.standing(1, &asked), Standing::Changed);
     }
 
     #[test]

@@ -119,6 +119,8 @@ pub(super) struct Found {
     /// Skipped before, gone or excluded now.
     pub(super) unskipped: Vec<String>,
     pub(super) new_folders: usize,
+    /// The walk could not see everything: nothing was found, and it is to be done again.
+    pub(super) is_incomplete: bool,
 }
 
 impl Found {
@@ -135,6 +137,7 @@ impl Found {
         self.skipped.extend(more.skipped);
         self.unskipped.extend(more.unskipped);
         self.new_folders += more.new_folders;
+        self.is_incomplete |= more.is_incomplete;
     }
 }
 
@@ -215,6 +218,9 @@ impl Files {
         let mut to_scan = vec![(folder.to_owned(), deep)];
         while let Some((folder, deep)) = to_scan.pop() {
             let seen = self.visit(rules, &folder, deep, forced, on_folder, &mut found);
+            if found.is_incomplete {
+                return Found { is_incomplete: true, ..Found::default() };
+            }
             if !deep {
                 // New subfolders were never looked into.
                 let known = |below: &String| self.folders.contains_key(below);
@@ -267,6 +273,7 @@ impl Files {
                 }
                 seen.files.insert(path);
             }
+            Visit::Incomplete => found.is_incomplete = true,
             Visit::Skipped { path, reason } => {
                 if let Some(Known { outcome: Outcome::Indexed(_), .. }) = self.get(&path) {
                     found.removed.push(path.clone());

@@ -4,10 +4,12 @@
 //! **Invariant:** only the thread mutates the index; readers keep the snapshot they started with and wait
 //! for nothing but, if they ask to, the application of an edit.
 
+mod apply;
 mod disk;
 mod documents;
 mod files;
 mod links;
+mod power;
 mod purge;
 mod run;
 mod state;
@@ -16,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -25,16 +27,18 @@ use std::{
 use arc_swap::{ArcSwap, ArcSwapOption};
 use crossbeam_channel::{Sender, unbounded};
 use fovea_api::{
-    Freshness, Health, PathOutcome, ProgressView, SecretView, SkippedFile, WorkspaceStatus,
+    Freshness, Health, PathOutcome, ProgressView, SecretView, SkippedFile, TopWorkspace,
+    WorkspaceStatus,
 };
 use fovea_indexer::{Cancel, Snapshot, vector::SharedEmbedder, writer::FactsStore};
 
-pub use self::documents::RecentDocument;
+pub use self::documents::{Asked, RecentDocument, Standing};
 use self::{
     files::Overwritten,
     state::{Phase, Shared, State},
 };
 use crate::{
+    budget::Budget,
     config::{Layers, Loaded},
     guard,
     walk::Rules,
@@ -68,6 +72,8 @@ pub struct WorkspaceOptions {
     pub embedder: SharedEmbedder,
     /// Threads that parse and embed, at low priority.
     pub pool: Arc<rayon::ThreadPool>,
+    /// What the process may take.
+    pub budget: Arc<Budget>,
 }
 
 /// The handle; the thread ends (and saves) when it is dropped.
@@ -100,6 +106,8 @@ impl Workspace {
             changed: Default::default(),
             is_stopping: AtomicBool::new(false),
             recent: guard::Recent::new(RECENT_BYTES),
+            typed: ArcSwapOption::empty(),
+            n_waiting: AtomicUsize::new(0),
         });
         let thread = {
             let (shared, events) = (Arc::clone(&shared), events.clone());
@@ -161,6 +169,9 @@ impl Workspace {
     /// Waits until the first scan is complete and nothing is pending; reports progress meanwhile.
     pub fn wait_until_ready(&self, cancel: &Cancel, progress: &dyn Fn(ProgressView)) {
         let mut shown = None;
+        // Editors wait too, to show how far it is; indexing makes way for their typing all the same.
+        let is_urgent = !self.has_open_documents();
+        let _waiting = is_urgent.then(|| Waiting::new(&self.shared));
         let mut state = self.shared.lock();
         while !state.is_settled() && !cancel.is_cancelled() {
             let now = (state.stage, state.n_done, state.n_total);
@@ -181,6 +192,29 @@ impl Workspace {
     #[must_use]
     pub fn document(&self, session: u64, path: &str) -> Option<Arc<str>> {
         self.shared.lock().documents.text_of(session, path)
+    }
+
+    /// The document as the client `session` has it open now, to answer a question about just that.
+    #[must_use]
+    pub fn asked(&self, session: u64, path: &str) -> Option<Asked> {
+        self.shared.lock().documents.asked(session, path)
+    }
+
+    /// What became of a document since a question about it.
+    #[must_use]
+    pub fn standing(&self, session: u64, asked: &Asked) -> Standing {
+        self.shared.lock().documents.standing(session, asked)
+    }
+
+    /// Drops texts that can be read again.
+    pub fn shrink(&self) {
+        self.shared.recent.clear();
+    }
+
+    /// True if an editor has text here that is not saved.
+    #[must_use]
+    pub fn has_open_documents(&self) -> bool {
+        self.shared.lock().documents.n_open() > 0
     }
 
     /// Recently edited documents, newest first.
@@ -213,7 +247,10 @@ impl Workspace {
                 return Err(refused.to_string());
             }
         }
+        self.shared.typed.store(Some(Arc::new(Instant::now())));
         self.send(Event::Buffers);
+        // A scan that rests looks up.
+        self.shared.changed.notify_all();
         Ok(())
     }
 
@@ -236,15 +273,17 @@ impl Workspace {
         self.send(Event::Disk(Notice::Changed(paths)));
     }
 
-    /// Returns when everything saved before the call is indexed.
+    /// Returns when everything saved before the call is indexed. Changes that were noticed and would
+    /// wait for a pause are looked at now.
     pub fn sync(&self, cancel: &Cancel) {
-        self.wait_until_ready(cancel, &|_| {});
+        let _waiting = Waiting::new(&self.shared);
         self.ask(cancel, Event::Sync);
     }
 
     /// Returns when everything was extracted anew.
     pub fn reindex(&self, cancel: &Cancel, progress: &dyn Fn(ProgressView)) {
         let (done, answer) = crossbeam_channel::bounded(1);
+        let _waiting = Waiting::new(&self.shared);
         self.send(Event::Reindex(done));
         while answer.try_recv() == Err(crossbeam_channel::TryRecvError::Empty)
             && !cancel.is_cancelled()
@@ -342,6 +381,29 @@ impl Workspace {
         views
     }
 
+    /// How often texts of files were asked for, and there from earlier.
+    #[must_use]
+    pub fn text_hits(&self) -> (u64, u64) {
+        self.shared.recent.hits()
+    }
+
+    /// The part of the status that is cheap enough to be asked every second.
+    #[must_use]
+    pub fn top(&self) -> TopWorkspace {
+        let snapshot = self.shared.snapshot.load_full();
+        let n_files = snapshot.as_ref().map_or(0, |snapshot| snapshot.stats().n_files);
+        let state = self.shared.lock();
+        TopWorkspace {
+            root: self.shared.root.clone(),
+            summary: state.summary(n_files),
+            generation: snapshot.map_or(0, |snapshot| snapshot.generation().0),
+            n_pending: state.n_pending(),
+            n_files,
+            n_overlays: state.documents.n_open(),
+            unused_s: 0,
+        }
+    }
+
     /// What became of one path, and why.
     #[must_use]
     pub fn why(&self, path: &str) -> PathOutcome {
@@ -406,6 +468,23 @@ impl Workspace {
     pub fn failure(&self) -> Option<String> {
         let state = self.shared.lock();
         (state.phase == Phase::Failed).then(|| state.problem.clone().unwrap_or_default())
+    }
+}
+
+/// While it lives, indexing does not rest.
+struct Waiting<'a>(&'a Shared);
+
+impl<'a> Waiting<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        shared.n_waiting.fetch_add(1, Ordering::Relaxed);
+        shared.changed.notify_all();
+        Self(shared)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.n_waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -2,7 +2,6 @@
 //! events it sleeps; nothing is due when nothing happened.
 
 use std::{
-    collections::{BTreeMap, HashMap},
     fs, io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -15,38 +14,30 @@ use std::{
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use fovea_indexer::{
-    Cancel, ContentHash, FileChange, IndexWriter, Snapshot,
+    ContentHash, IndexWriter, Snapshot,
     vfs::TextSource,
     writer::{FactsKey, FactsStore, IndexError, Storage},
 };
-use rayon::prelude::*;
 
 use super::{
     Event, WorkspaceOptions,
     disk::{Dirty, GitLock},
-    files::{Candidate, Files, Found, Known, Outcome, Overwritten},
-    links,
+    files::{Files, Outcome},
     purge::Purge,
     state::{Kept, Phase, Shared},
 };
 use crate::{
-    guard::{self, Refused},
-    walk::{GIT_EXCLUDE, Rules},
+    budget, guard,
+    walk::GIT_EXCLUDE,
     watch::{Notice, Watch, Watching},
 };
 
-/// Quiet time after a publish before the index is made durable.
-const COMMIT_QUIET: Duration = Duration::from_millis(500);
 /// A failed write is tried again after this long.
 const RETRY: Duration = Duration::from_secs(10);
 /// A cookie that is not seen by then was lost with other events.
 const COOKIE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Starts of the engine before a workspace is given up.
 const MAX_STARTS: usize = 3;
-/// The first batch of a scan is small, so that something is searchable soon; each is twice the last.
-const FIRST_BATCH_FILES: usize = 128;
-const MAX_BATCH_FILES: usize = 8_192;
-const MAX_BATCH_BYTES: u64 = 16 << 20;
 
 /// Runs until told to stop. A panic (a bug) starts the engine anew from what is durable.
 pub(super) fn run(
@@ -78,7 +69,7 @@ pub(super) fn run(
 }
 
 /// Facts from the store, unless everything is to be extracted anew.
-struct Facts {
+pub(super) struct Facts {
     store: Arc<dyn FactsStore>,
     is_bypassed: AtomicBool,
 }
@@ -104,26 +95,28 @@ impl FactsStore for Facts {
     }
 }
 
-struct Engine<'a> {
-    shared: &'a Arc<Shared>,
-    options: &'a WorkspaceOptions,
-    events: &'a Sender<Event>,
-    facts: Arc<Facts>,
-    writer: IndexWriter,
-    files: Files,
-    watch: Option<Watch>,
+pub(super) struct Engine<'a> {
+    pub(super) shared: &'a Arc<Shared>,
+    pub(super) options: &'a WorkspaceOptions,
+    pub(super) events: &'a Sender<Event>,
+    pub(super) facts: Arc<Facts>,
+    pub(super) writer: IndexWriter,
+    pub(super) files: Files,
+    pub(super) watch: Option<Watch>,
     /// Device and inode of the folder that is watched.
-    root: Option<(u64, u64)>,
-    git: GitLock,
-    dirty: Dirty,
+    pub(super) root: Option<(u64, u64)>,
+    pub(super) git: GitLock,
+    pub(super) dirty: Dirty,
     /// Syncs to answer once their cookie is seen, or the time is over.
-    cookies: Vec<(PathBuf, Instant, Sender<()>)>,
+    pub(super) cookies: Vec<(PathBuf, Instant, Sender<()>)>,
     /// When the index is to be made durable.
-    commit_due: Option<Instant>,
-    retry_due: Option<Instant>,
-    poll_due: Option<Instant>,
-    purge: Purge,
-    has_buffers: bool,
+    pub(super) commit_due: Option<Instant>,
+    /// When the oldest change was applied that is not durable.
+    pub(super) uncommitted_since: Option<Instant>,
+    pub(super) retry_due: Option<Instant>,
+    pub(super) poll_due: Option<Instant>,
+    pub(super) purge: Purge,
+    pub(super) has_buffers: bool,
 }
 
 enum Next {
@@ -160,6 +153,7 @@ impl<'a> Engine<'a> {
             dirty: Dirty::default(),
             cookies: Vec::new(),
             commit_due: None,
+            uncommitted_since: None,
             retry_due: None,
             poll_due: None,
             purge: Purge::new(&options.folder),
@@ -194,7 +188,8 @@ impl<'a> Engine<'a> {
         let met: std::collections::HashSet<&str> =
             found.candidates.iter().map(|candidate| candidate.path.as_str()).collect();
         let indexed = snapshot.files().map(|file| snapshot.path(file));
-        let gone = indexed.filter(|path| !met.contains(path) && !self.has(path));
+        let gone =
+            indexed.filter(|path| !found.is_incomplete && !met.contains(path) && !self.has(path));
         let gone: Vec<String> = gone.map(str::to_owned).collect();
         found.removed.extend(gone);
         let is_changed = self.apply_found(found);
@@ -207,6 +202,13 @@ impl<'a> Engine<'a> {
             // An empty workspace answers too.
             self.shared.publish(self.writer.snapshot());
         }
+        if is_changed {
+            // Parsing took far more than what was kept of it.
+            budget::give_back();
+        }
+        self.options.budget.note_growth();
+        // Whoever waits for the end sees these figures.
+        self.measure();
         let elapsed = started.elapsed();
         let redacted = Arc::clone(self.files.redacted());
         self.shared.update(|state| {
@@ -216,7 +218,6 @@ impl<'a> Engine<'a> {
             state.reopened = reopened;
             state.last_index_ms = Some(elapsed.as_millis() as u64);
         });
-        self.measure();
         self.update_pending();
         tracing::info!(
             root = %self.shared.root.display(),
@@ -337,9 +338,12 @@ impl<'a> Engine<'a> {
         }
         let is_over = |due: Option<Instant>| due.is_some_and(|due| now >= due);
         if is_over(self.poll_due) {
+            self.poll_due = None;
             self.dirty.add_all(now);
             self.look();
-            self.set_poll();
+            if self.poll_due.is_none() && self.shared.lock().watching == Watching::Polling {
+                self.set_poll();
+            }
         }
         if is_over(self.retry_due) {
             self.retry_due = None;
@@ -458,7 +462,7 @@ impl<'a> Engine<'a> {
     }
 
     /// The clone's own rules, or the folder in which they would be made.
-    fn watch_exclude(&mut self) {
+    pub(super) fn watch_exclude(&mut self) {
         let exclude = self.shared.root.join(GIT_EXCLUDE);
         let nearest = exclude.ancestors().skip(1).take(2).find(|folder| folder.is_dir());
         if let (Some(folder), Some(watch)) = (nearest, &mut self.watch) {
@@ -466,7 +470,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn update_watching(&mut self) {
+    pub(super) fn update_watching(&mut self) {
         let watching = match &self.watch {
             None => Watching::Off,
             Some(watch) if watch.is_complete() => Watching::Events,
@@ -484,245 +488,8 @@ impl<'a> Engine<'a> {
         self.poll_due = Some(Instant::now() + Duration::from_secs(seconds));
     }
 
-    fn scan(
-        &mut self,
-        folder: &str,
-        deep: bool,
-        forced: &std::collections::HashSet<String>,
-    ) -> Found {
-        let rules = self.shared.rules.load_full();
-        let (root, watch) = (&self.shared.root, &mut self.watch);
-        let found = self.files.scan(&rules, folder, deep, forced, &mut |folder, starts| {
-            let Some(watch) = watch else { return };
-            let folder = root.join(folder);
-            if starts { watch.add(&folder) } else { watch.remove(&folder) }
-        });
-        if found.new_folders > 0 {
-            self.update_watching();
-        }
-        found
-    }
-
-    /// Looks at everything that may have changed, and applies what did.
-    fn look(&mut self) {
-        let mut dirty = std::mem::take(&mut self.dirty);
-        if dirty.is_empty() {
-            return;
-        }
-        if dirty.settings {
-            self.load_settings();
-            dirty.all = true;
-        }
-        if dirty.all {
-            dirty.folders = [(String::new(), true)].into();
-            self.watch_exclude();
-        }
-        let mut found = Found::default();
-        for (folder, deep) in &dirty.folders {
-            // Looked at with its parent, or gone.
-            if !folder.is_empty() && !self.files.has_folder(folder) {
-                continue;
-            }
-            let more = self.scan(folder, *deep, &dirty.forced);
-            found.extend(more);
-        }
-        self.apply_found(found);
-        self.close_excluded();
-    }
-
-    /// Rules that came later hold for open documents too.
-    fn close_excluded(&mut self) {
-        let rules = self.shared.rules.load_full();
-        let open = self.shared.lock().documents.paths();
-        for path in open.into_iter().filter(|path| rules.why_excluded(path).is_some()) {
-            self.shared.lock().documents.close_for_all(&path);
-            self.has_buffers = true;
-        }
-        if std::mem::take(&mut self.has_buffers) {
-            self.apply_buffers();
-        }
-    }
-
-    fn load_settings(&self) {
-        let loaded = super::load(&self.options.layers.with_root(&self.shared.root));
-        let (rules, problems) = Rules::new(&self.shared.root, &loaded.config.index);
-        self.shared.rules.store(Arc::new(rules));
-        self.shared.loaded.store(Arc::new(loaded));
-        self.shared.update(|state| state.config_problems = problems);
-    }
-
-    /// Reads and applies what a scan found; true if anything changed.
-    fn apply_found(&mut self, mut found: Found) -> bool {
-        self.shared.update(|state| {
-            found.unskipped.iter().for_each(|path| drop(state.skipped.remove(path)));
-            state.skipped.extend(std::mem::take(&mut found.skipped));
-        });
-        let n_total = found.candidates.len();
-        if !found.candidates.is_empty() || !found.removed.is_empty() {
-            self.shared.update(|state| (state.n_done, state.n_total) = (0, n_total));
-        }
-        let mut is_changed = !found.removed.is_empty();
-        let removed = found.removed.iter().map(|path| FileChange::Removed { path: path.clone() });
-        if is_changed && !self.apply(removed.collect()) {
-            return false;
-        }
-        self.purge.note(&self.writer);
-        let (mut rest, mut max_files, mut n_done) =
-            (found.candidates.as_slice(), FIRST_BATCH_FILES, 0);
-        while !rest.is_empty() && !self.shared.is_stopping() {
-            let (batch, tail) = rest.split_at(batch_len(rest, max_files));
-            rest = tail;
-            max_files = (max_files * 2).min(MAX_BATCH_FILES);
-            let changes = self.read(batch);
-            if !changes.is_empty() {
-                is_changed = true;
-                if !self.apply(changes) {
-                    self.forget_candidates(batch);
-                    self.forget_candidates(rest);
-                    return false;
-                }
-            }
-            n_done += batch.len();
-            self.shared.update(|state| (state.stage, state.n_done) = ("parse", n_done));
-        }
-        if self.shared.is_stopping() {
-            self.forget_candidates(rest);
-        }
-        is_changed
-    }
-
-    /// What was not applied is read again by the next scan.
-    fn forget_candidates(&mut self, candidates: &[Candidate]) {
-        for candidate in candidates {
-            self.files.remove(&candidate.path);
-        }
-    }
-
-    /// Reads candidates in parallel; notes each one's outcome and returns what the index must learn.
-    fn read(&mut self, batch: &[Candidate]) -> Vec<FileChange> {
-        let shared = Arc::clone(self.shared);
-        let texts: Vec<_> = self
-            .options
-            .pool
-            .install(|| batch.par_iter().map(|candidate| shared.read(&candidate.path)).collect());
-        let linked = self.linked(batch);
-        let max_files = self.shared.loaded.load().config.index.max_files;
-        let mut changes = Vec::new();
-        let mut skipped = Vec::new();
-        for (Candidate { path, stat, n_bytes, .. }, text) in batch.iter().zip(texts) {
-            let before = self.files.get(path).map(|known| known.outcome.clone());
-            let was_indexed = match &before {
-                Some(Outcome::Indexed(hash)) => Some(*hash),
-                _ => None,
-            };
-            let text = match text {
-                Ok(_) if before.is_none() && self.files.n_files() >= max_files => {
-                    Err(format!("the workspace has more than {max_files} files (index.max-files)"))
-                }
-                Ok(_) if linked.contains_key(path) => {
-                    Err(format!("it is the same file as `{}`, which is excluded", linked[path]))
-                }
-                Ok(text) => Ok(text),
-                Err(Refused::Gone) => {
-                    self.files.remove(path);
-                    if was_indexed.is_some() {
-                        changes.push(FileChange::Removed { path: path.clone() });
-                    }
-                    skipped.push((path, None));
-                    continue;
-                }
-                // Its next write tells, and until then what was read before stands.
-                Err(Refused::Changing) => {
-                    if before.is_none() {
-                        self.files.remove(path);
-                    }
-                    continue;
-                }
-                Err(refused) => Err(refused.to_string()),
-            };
-            let mut redacted = Vec::new();
-            let outcome = match text {
-                Ok(guarded) => {
-                    redacted = Overwritten::all_of(&guarded);
-                    let text = guarded.text;
-                    let hash = ContentHash::of(text.as_bytes());
-                    if was_indexed != Some(hash) {
-                        changes.push(FileChange::Saved { path: path.clone(), text });
-                    }
-                    skipped.push((path, None));
-                    Outcome::Indexed(hash)
-                }
-                Err(reason) => {
-                    if was_indexed.is_some() {
-                        changes.push(FileChange::Removed { path: path.clone() });
-                    }
-                    skipped.push((path, Some(reason.clone())));
-                    Outcome::Skipped(reason)
-                }
-            };
-            let stat = stat.settled();
-            self.files.set(path, Known { stat, n_bytes: *n_bytes, outcome, redacted });
-        }
-        self.shared.update(|state| {
-            for (path, reason) in skipped {
-                match reason {
-                    Some(reason) => drop(state.skipped.insert(path.clone(), reason)),
-                    None => drop(state.skipped.remove(path)),
-                }
-            }
-        });
-        changes
-    }
-
-    /// Candidates that have another name, and that one is excluded.
-    fn linked(&self, batch: &[Candidate]) -> BTreeMap<String, String> {
-        let mut suspects: HashMap<(u64, u64), Vec<String>> = HashMap::new();
-        for candidate in batch.iter().filter(|candidate| candidate.is_linked) {
-            if let Some(id) = links::identity(&self.shared.root.join(&candidate.path)) {
-                suspects.entry(id).or_default().push(candidate.path.clone());
-            }
-        }
-        links::excluded_elsewhere(&self.shared.rules.load(), &suspects)
-    }
-
-    /// Applies and publishes; false if the previous snapshot had to stay.
-    fn apply(&mut self, changes: Vec<FileChange>) -> bool {
-        let shared = Arc::clone(self.shared);
-        let cancel = Cancel::when(move || shared.is_stopping());
-        let writer = &mut self.writer;
-        let applied = self.options.pool.install(|| writer.apply(changes, &mut |_| {}, &cancel));
-        match applied {
-            Ok(snapshot) => {
-                self.shared.publish(snapshot);
-                self.commit_due = Some(Instant::now() + COMMIT_QUIET);
-                true
-            }
-            Err(IndexError::Cancelled { .. }) => false,
-            Err(err) => {
-                self.fail(&err);
-                false
-            }
-        }
-    }
-
-    fn apply_buffers(&mut self) {
-        let documents = self.shared.lock().documents.begin();
-        if documents.is_empty() {
-            return;
-        }
-        let changes = documents.into_iter().map(|(path, text)| match text {
-            Some(text) => FileChange::Edited { path, text },
-            None => FileChange::Closed { path },
-        });
-        let due = self.commit_due;
-        self.apply(changes.collect());
-        // Unsaved text is never made durable, so typing alone writes nothing.
-        self.commit_due = due;
-        self.shared.update(|state| state.documents.end());
-    }
-
     fn commit(&mut self) {
-        self.commit_due = None;
+        (self.commit_due, self.uncommitted_since) = (None, None);
         match self.writer.commit() {
             Ok(()) => {
                 self.shared.update(|state| state.problem = None);
@@ -738,7 +505,7 @@ impl<'a> Engine<'a> {
         let n_files = self.writer.traces().len();
         match self.writer.purge() {
             Ok(()) => {
-                self.commit_due = None;
+                (self.commit_due, self.uncommitted_since) = (None, None);
                 self.shared.publish(self.writer.snapshot());
                 self.save_files();
                 self.purge.done();
@@ -752,7 +519,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn fail(&mut self, err: &IndexError) {
+    pub(super) fn fail(&mut self, err: &IndexError) {
         let root = self.shared.root.display();
         tracing::error!(%err, %root, "the previous snapshot stays");
         self.retry_due = Some(Instant::now() + RETRY);
@@ -835,16 +602,6 @@ fn open_writer(
     }
     shared.update(|state| (state.notes, state.kept) = (notes, kept));
     Ok(writer)
-}
-
-fn batch_len(candidates: &[Candidate], max_files: usize) -> usize {
-    let mut n_bytes = 0;
-    let fits = candidates.iter().take(max_files).take_while(|candidate| {
-        let fits = n_bytes < MAX_BATCH_BYTES;
-        n_bytes += candidate.n_bytes;
-        fits
-    });
-    fits.count().max(1)
 }
 
 fn identity(folder: &Path) -> Option<(u64, u64)> {

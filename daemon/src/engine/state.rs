@@ -5,9 +5,9 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -63,6 +63,10 @@ pub(super) struct Shared {
     pub(super) changed: Condvar,
     pub(super) is_stopping: AtomicBool,
     pub(super) recent: guard::Recent,
+    /// When an editor last sent text.
+    pub(super) typed: ArcSwapOption<Instant>,
+    /// Requests that wait for the index to be complete.
+    pub(super) n_waiting: AtomicUsize,
 }
 
 #[derive(Default)]

@@ -30,6 +30,7 @@ struct Texts {
     by_path: HashMap<String, Kept>,
     n_bytes: usize,
     n_asked: u64,
+    n_found: u64,
 }
 
 struct Kept {
@@ -105,6 +106,20 @@ impl Recent {
         Ok(guarded)
     }
 
+    /// Forgets all texts.
+    pub fn clear(&self) {
+        let mut texts = self.lock();
+        let (n_asked, n_found) = (texts.n_asked, texts.n_found);
+        *texts = Texts { n_asked, n_found, ..Texts::default() };
+    }
+
+    /// Texts asked for, and how many of them were there.
+    #[must_use]
+    pub fn hits(&self) -> (u64, u64) {
+        let texts = self.lock();
+        (texts.n_asked, texts.n_found)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Texts> {
         self.texts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -115,6 +130,7 @@ impl Texts {
         self.n_asked += 1;
         let kept = self.by_path.get_mut(path).filter(|kept| kept.identity == identity)?;
         kept.asked = self.n_asked;
+        self.n_found += 1;
         Some(kept.guarded.clone())
     }
 

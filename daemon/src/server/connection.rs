@@ -19,7 +19,12 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_RUNNING: usize = 256;
 
 #[derive(Clone)]
-struct Outgoing(Arc<Mutex<UnixStream>>);
+struct Outgoing {
+    /// Shared with the reading side: one file handle a client.
+    stream: Arc<UnixStream>,
+    /// Held while a frame is written.
+    writing: Arc<Mutex<()>>,
+}
 
 impl Outgoing {
     fn send(&self, frame: &Frame) {
@@ -27,11 +32,11 @@ impl Outgoing {
             Ok(bytes) => bytes,
             Err(err) => return tracing::error!(%err, "an answer could not be encoded"),
         };
-        let mut stream = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(err) = std::io::Write::write_all(&mut *stream, &bytes) {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(err) = std::io::Write::write_all(&mut &*self.stream, &bytes) {
             // After half a frame nothing that follows can be read; the reading side ends too.
             tracing::debug!(%err, "the client does not read");
-            let _ = stream.shutdown(Shutdown::Both);
+            let _ = self.stream.shutdown(Shutdown::Both);
         }
     }
 
@@ -52,15 +57,13 @@ impl Outgoing {
 
 /// Serves one client until it leaves or the service ends.
 pub(crate) fn serve(service: &Arc<Service>, stream: UnixStream) {
-    let outgoing = match stream.try_clone().and_then(|s| {
-        s.set_write_timeout(Some(WRITE_TIMEOUT))?;
-        Ok(s)
-    }) {
-        Ok(stream) => Outgoing(Arc::new(Mutex::new(stream))),
-        Err(err) => return tracing::warn!(%err, "cannot serve a client"),
-    };
+    if let Err(err) = stream.set_write_timeout(Some(WRITE_TIMEOUT)) {
+        return tracing::warn!(%err, "cannot serve a client");
+    }
+    let outgoing = Outgoing { stream: Arc::new(stream), writing: Arc::default() };
     let session = service.session();
-    let mut reader = std::io::BufReader::new(stream);
+    let stream = Arc::clone(&outgoing.stream);
+    let mut reader = std::io::BufReader::new(&*stream);
     loop {
         let request = match wire::read(&mut reader) {
             Ok(Frame::Request(request)) => request,

@@ -127,6 +127,7 @@ impl Server {
     /// events no thread of the server wakes up.
     pub fn run(self, service: &Arc<Service>, idle_exit: Duration, max_clients: usize) {
         self.state.lock().idle_since = Some(Instant::now());
+        let max_clients = max_clients.min(handles_for_clients());
         let acceptor = {
             let (listener, state) = (self.listener, Arc::clone(&self.state));
             let service = Arc::clone(service);
@@ -161,6 +162,22 @@ impl Server {
         service.shut_down();
         drop(self.lock);
     }
+}
+
+/// Handles that indexes, the store, the watcher and the log need.
+const OWN_HANDLES: u64 = 44;
+
+/// Raises the limit of file handles as far as the system lets us, and leaves enough for ourselves: a
+/// client too many must not make files unreadable.
+fn handles_for_clients() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: maximum, maximum };
+    let limit = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => maximum,
+        Err(_) => current,
+    };
+    limit.map_or(usize::MAX, |limit| limit.saturating_sub(OWN_HANDLES).max(4) as usize)
 }
 
 fn accept(listener: &UnixListener, state: &Arc<State>, service: &Arc<Service>, max_clients: usize) {

@@ -1,13 +1,16 @@
 //! Ghost text: plan, prompt, model, and what is fit to insert; or what the index alone can say.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use fovea_api::{Answer, ApiError, At, CompletionSource, Event, PlanView, Suggestion, Timings};
 use fovea_context::{self as context, Plan, PlanRequest};
 use fovea_indexer::text::{ByteRange, LineIndex};
 use fovea_model::{
     Generated, ModelError,
-    worker::{Generation, GenerationEvent},
+    worker::{Generation, GenerationEvent, Silent},
 };
 
 use super::{
@@ -111,6 +114,10 @@ impl Query<'_> {
         let canceller = generation.canceller();
         running.on_cancel(move || canceller.cancel());
         let generated = follow(generation, options.id, running, events).map_err(died)?;
+        let Some(generated) = generated else {
+            let late = "the model did not answer in time, so this comes from the index alone";
+            return Err(NoModel(late.to_owned()));
+        };
         Ok(Written { request, plan, generated, context_ms })
     }
 
@@ -147,25 +154,42 @@ impl Query<'_> {
     }
 }
 
-/// Passes on what is written until it ends, or until the time is over.
+/// How often to look whether the answer is still wanted.
+const CHECK: Duration = Duration::from_millis(50);
+/// A model that was told to stop has this long to hand over what it has.
+const GRACE: Duration = Duration::from_millis(500);
+/// Nobody waits longer than this for the first word.
+const MAX_SILENCE: Duration = Duration::from_secs(120);
+
+/// Passes on what is written until it ends, or until the time is over; `None` if the model does not
+/// even stop. It is left to itself then, and replaced when it turns out to hang.
 fn follow(
     mut generation: Generation,
     id: u64,
     running: &Running,
     events: &dyn Fn(Event),
-) -> Result<Generated, ModelError> {
+) -> Result<Option<Generated>, ModelError> {
     let mut text = String::new();
+    let deadline = running.deadline().unwrap_or_else(|| Instant::now() + MAX_SILENCE);
+    let mut told = None;
     loop {
-        match generation.next_event() {
-            Some(GenerationEvent::Text(more)) => {
+        match generation.next_event_within(CHECK) {
+            Ok(Some(GenerationEvent::Text(more))) => {
                 text.push_str(&more);
                 events(Event::Partial { id, text: text.clone() });
-                if running.deadline().is_some_and(|deadline| Instant::now() >= deadline) {
-                    generation.cancel();
-                }
             }
-            Some(GenerationEvent::Done(result)) => return result,
-            None => return Err(ModelError::Cancelled),
+            Ok(Some(GenerationEvent::Done(result))) => return result.map(Some),
+            Ok(None) => return Err(ModelError::Cancelled),
+            Err(Silent) => {}
+        }
+        let is_over = running.is_cancelled() || Instant::now() >= deadline;
+        match told {
+            None if is_over => {
+                generation.cancel();
+                told = Some(Instant::now());
+            }
+            Some(at) if Instant::now() >= at + GRACE => return Ok(None),
+            _ => {}
         }
     }
 }

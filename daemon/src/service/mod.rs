@@ -6,6 +6,7 @@ mod complete;
 mod editor;
 mod find;
 mod imports;
+mod metrics;
 mod plan;
 mod pool;
 mod query;
@@ -24,8 +25,8 @@ use std::{
 };
 
 use fovea_api::{
-    Answer, ApiError, DaemonStatus, ErrorCode, Event, Freshness, Health, Method, Request, Response,
-    SecretsView, WorkspaceStatus,
+    Answer, ApiError, DaemonStatus, ErrorCode, Event, Freshness, Health, HitRate, Method, Request,
+    Response, SecretsView, TopView, WorkspaceStatus,
 };
 
 use fovea_context::{Mode, PromptFormat, TokenCounter};
@@ -33,11 +34,12 @@ use fovea_indexer::grep::GrepQuery;
 
 use self::{complete::CompleteOptions, find::Find, plan::PlanOptions, query::Query};
 pub use session::{Running, Session};
+pub(crate) use workspaces::background_pool;
 
 use crate::{
     config::Layers,
     dirs::{Dirs, build_id},
-    engine::Workspace,
+    engine::{Asked, Workspace},
     gc::Limits,
     model_worker::ModelHost,
 };
@@ -69,6 +71,9 @@ pub struct Service {
     workspaces: workspaces::Workspaces,
     model: Arc<ModelHost>,
     next_suggestion: AtomicU64,
+    metrics: metrics::Metrics,
+    /// Tokens of prompts: all, and those whose state was reused.
+    tokens: (AtomicU64, AtomicU64),
 }
 
 impl Service {
@@ -77,7 +82,7 @@ impl Service {
         let workspaces = workspaces::Workspaces::new(options.dirs.clone(), options.layers.clone());
         let config = workspaces.config().clone();
         let model = ModelHost::new(options.dirs.clone(), config, options.executable.clone());
-        Arc::new(Self {
+        let service = Arc::new(Self {
             options,
             started: Instant::now(),
             n_sessions: AtomicUsize::new(0),
@@ -88,7 +93,31 @@ impl Service {
             workspaces,
             model,
             next_suggestion: AtomicU64::new(1),
-        })
+            metrics: metrics::Metrics::default(),
+            tokens: Default::default(),
+        });
+        let weak = Arc::downgrade(&service);
+        service.workspaces.budget().on_over(move || {
+            // The thread that noticed belongs to a workspace that may have to be closed.
+            let weak = weak.clone();
+            let shrink = move || weak.upgrade().into_iter().for_each(|it| it.workspaces.shrink());
+            if let Err(err) = std::thread::Builder::new().name("fovea-shrink".into()).spawn(shrink)
+            {
+                tracing::warn!(%err, "no memory is given back");
+            }
+        });
+        service
+    }
+
+    /// The documents that a request is about, as its client has them open now. Called in the order in
+    /// which edits and requests arrive.
+    pub(crate) fn asked(&self, session: u64, request: &Request) -> Vec<Asked> {
+        let paths = request.method.documents();
+        let root = request.root.as_ref().filter(|_| !paths.is_empty());
+        let Some(workspace) = root.and_then(|root| self.workspaces.get_open(root)) else {
+            return Vec::new();
+        };
+        paths.into_iter().filter_map(|path| workspace.asked(session, path)).collect()
     }
 
     /// A new client. What it holds open is closed when the session is dropped.
@@ -145,6 +174,8 @@ impl Service {
     pub fn handle(&self, running: &Running, request: Request, events: &dyn Fn(Event)) -> Response {
         let id = request.id;
         self.n_requests.fetch_add(1, Ordering::Relaxed);
+        let (in_flight, method) = (self.metrics.begin(), request.method.name());
+        let started = Instant::now();
         let outcome = catch_unwind(AssertUnwindSafe(|| self.answer(running, request, events)));
         let (result, freshness) = outcome.unwrap_or_else(|_| {
             let log = self.options.dirs.log_file();
@@ -154,6 +185,13 @@ impl Service {
             );
             (Err(ApiError { code: ErrorCode::Internal, message }), None)
         });
+        drop(in_flight);
+        self.metrics.note(method, started.elapsed(), result.is_ok());
+        if let Ok(Answer::Suggestion(Some(suggestion))) = &result {
+            let timings = &suggestion.timings;
+            self.tokens.0.fetch_add(timings.n_prompt_tokens as u64, Ordering::Relaxed);
+            self.tokens.1.fetch_add(timings.n_reused_tokens as u64, Ordering::Relaxed);
+        }
         Response { id, freshness, result }
     }
 
@@ -178,6 +216,7 @@ impl Service {
                 return (Ok(Answer::Done), None);
             }
             Method::Accepted { .. } => return (Ok(Answer::Done), None),
+            Method::Top => return (Ok(Answer::Top(Box::new(self.top()))), None),
             Method::Collect { dry_run, max_bytes, unused_days } => {
                 let limits = self.workspaces.limits();
                 let limits = Limits {
@@ -330,6 +369,7 @@ impl Service {
                 }
             }
             Method::Status
+            | Method::Top
             | Method::Cancel { .. }
             | Method::Collect { .. }
             | Method::Shutdown
@@ -355,7 +395,35 @@ impl Service {
             status.warnings.push(problem);
             status.health = status.health.max(Health::Warning);
         }
+        if let Some(degraded) = self.workspaces.budget().degraded() {
+            if self.workspaces.budget().is_over() {
+                status.health = status.health.max(Health::Warning);
+            }
+            status.warnings.push(degraded);
+        }
         status
+    }
+
+    fn top(&self) -> TopView {
+        let (n_threads, n_handles, cpu_ms) = own_process();
+        let (facts, texts, workspaces) = self.workspaces.top();
+        TopView {
+            daemon: self.status(),
+            // Without the one that asks.
+            n_running: self.metrics.n_running().saturating_sub(1),
+            n_queued: self.pool.n_queued(),
+            n_threads,
+            n_handles,
+            cpu_ms,
+            facts,
+            texts,
+            tokens: HitRate {
+                n_asked: self.tokens.0.load(Ordering::Relaxed),
+                n_found: self.tokens.1.load(Ordering::Relaxed),
+            },
+            workspaces,
+            methods: self.metrics.methods(),
+        }
     }
 
     fn status(&self) -> DaemonStatus {
@@ -369,6 +437,9 @@ impl Service {
             n_requests: self.n_requests.load(Ordering::Relaxed),
             roots: self.workspaces.roots(),
             model: self.model.model_state(),
+            memory_limit_bytes: self.workspaces.budget().limit_bytes(),
+            memory_limit_source: self.workspaces.budget().source().to_owned(),
+            degraded: self.workspaces.budget().degraded(),
         }
     }
 }
@@ -392,6 +463,17 @@ pub(crate) fn rss_bytes(pid: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     kib.unwrap_or(0) << 10
+}
+
+/// Threads, file handles and milliseconds of processor time; zeros where the system does not say.
+fn own_process() -> (usize, usize, u64) {
+    let entries = |folder: &str| std::fs::read_dir(folder).map_or(0, Iterator::count);
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // Behind the name, which may contain anything; a tick is a hundredth of a second on Linux.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    // The folder itself is a handle while it is read.
+    (entries("/proc/self/task"), entries("/proc/self/fd").saturating_sub(1), ticks * 10)
 }
 
 pub(crate) fn cancelled() -> ApiError {

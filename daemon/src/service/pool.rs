@@ -18,6 +18,11 @@ pub(super) struct Pool {
 }
 
 impl Pool {
+    /// Short questions that wait for a thread.
+    pub(super) fn n_queued(&self) -> usize {
+        self.jobs.get().map_or(0, Sender::len)
+    }
+
     /// Runs `job` soon on a thread of its kind.
     pub(super) fn spawn(&self, is_long: bool, job: impl FnOnce() + Send + 'static) {
         if !is_long {

@@ -21,7 +21,7 @@ use super::{
     Running,
     views::{Views, certainty_name, location, one_line},
 };
-use crate::engine::Workspace;
+use crate::engine::{Asked, Standing, Workspace};
 
 /// A question waits this long for the first snapshot, and for an edit to be indexed.
 const FIRST_SNAPSHOT: Duration = Duration::from_secs(30);
@@ -40,6 +40,8 @@ pub(super) struct Query<'a> {
     pub(super) cancel: Cancel,
     /// The client that asks: its own open documents count before those of others.
     session: u64,
+    /// Open documents that the question is about, as they were when it was asked.
+    asked: Vec<Asked>,
 }
 
 /// A cursor in a text that was checked against it.
@@ -77,7 +79,35 @@ impl<'a> Query<'a> {
             workspace.wait_for_edit(path, &cancel, deadline.min(Instant::now() + EDIT));
             snapshot = workspace.snapshot(&cancel, deadline).unwrap_or(snapshot);
         }
-        Ok(Self { workspace, snapshot, cancel, session: running.session().id() })
+        let (session, asked) = (running.session().id(), running.asked_documents().to_vec());
+        let this = Self { workspace, snapshot, cancel, session, asked };
+        if let Some(path) = edited {
+            this.check_version(path)?;
+        }
+        Ok(this)
+    }
+
+    fn asked(&self, path: &str) -> Option<&Asked> {
+        self.asked.iter().find(|asked| asked.path == path)
+    }
+
+    /// Fails if the snapshot has another text of `path` than the client had when it asked: its
+    /// positions would be those of a text the client has not, or no longer.
+    fn check_version(&self, path: &str) -> Result<()> {
+        let Some(asked) = self.asked(path) else { return Ok(()) };
+        let indexed = self.snapshot.file(path).and_then(|file| self.snapshot.text(file));
+        if indexed.is_some_and(|text| *text == *asked.text) {
+            return Ok(());
+        }
+        let message = match self.workspace.standing(self.session, asked) {
+            // The newest text counts, whoever's it is.
+            Standing::Hidden => return Ok(()),
+            Standing::Changed => format!("`{path}` was changed since the question; ask again"),
+            Standing::Current => {
+                format!("the newest text of `{path}` is not indexed yet; ask again")
+            }
+        };
+        Err(ApiError { code: ErrorCode::Modified, message })
     }
 
     pub(super) fn views(&self) -> Views<'_> {
@@ -102,7 +132,8 @@ impl<'a> Query<'a> {
     pub(super) fn place(&self, at: &At) -> Result<Place> {
         check_path(&at.path)?;
         let file = self.snapshot.file(&at.path);
-        let text = match self.workspace.document(self.session, &at.path) {
+        let own = self.asked(&at.path).map(|asked| Arc::clone(&asked.text));
+        let text = match own.or_else(|| self.workspace.document(self.session, &at.path)) {
             Some(text) => text,
             None => match file.and_then(|file| self.snapshot.text(file)) {
                 Some(text) => text,

@@ -14,6 +14,7 @@ use fovea_api::{Method, Request};
 use fovea_indexer::Cancel;
 
 use super::Service;
+use crate::engine::Asked;
 
 /// A connected client.
 pub struct Session {
@@ -49,6 +50,7 @@ pub struct Running {
     id: u64,
     stop: Arc<StopFlag>,
     deadline: Option<Instant>,
+    asked: Vec<Asked>,
 }
 
 impl Session {
@@ -71,6 +73,7 @@ impl Session {
     #[must_use]
     pub fn begin(self: &Arc<Self>, request: &Request) -> Running {
         let stop = Arc::<StopFlag>::default();
+        let asked = self.service.asked(self.id, request);
         let mut running = lock(&self.running);
         if let Method::Complete { at, .. } = &request.method {
             let document = (request.root.clone(), at.path.clone());
@@ -82,7 +85,7 @@ impl Session {
         }
         running.insert(request.id, Arc::clone(&stop));
         let deadline = request.deadline_ms.map(|ms| Instant::now() + Duration::from_millis(ms));
-        Running { session: Arc::clone(self), id: request.id, stop, deadline }
+        Running { session: Arc::clone(self), id: request.id, stop, deadline, asked }
     }
 
     /// Stops a running request; one that is done or unknown is left alone.
@@ -116,6 +119,11 @@ impl Running {
     #[must_use]
     pub fn session(&self) -> &Arc<Session> {
         &self.session
+    }
+
+    /// The documents it is about, as the client had them open when it asked.
+    pub(super) fn asked_documents(&self) -> &[Asked] {
+        &self.asked
     }
 
     /// True if the client does not want the answer any more.

@@ -9,13 +9,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fovea_api::{ApiError, CollectedView, ErrorCode};
+use fovea_api::{ApiError, CollectedView, ErrorCode, HitRate, TopWorkspace};
 use fovea_indexer::{
     vector::{self, SharedEmbedder},
     writer::{FactsStore, MemoryFacts},
 };
 
 use crate::{
+    budget::{self, Budget},
     config::{self, Config, Layers, StorageConfig},
     dirs::{self, Dirs},
     engine::{Workspace, WorkspaceOptions},
@@ -33,7 +34,11 @@ pub(super) struct Workspaces {
     parts: OnceLock<Parts>,
     /// When this process last looked whether there is something to collect.
     collected: Mutex<Option<Instant>>,
+    budget: Arc<Budget>,
 }
+
+/// A workspace used since is not closed to save memory.
+const IN_USE: Duration = Duration::from_secs(60);
 
 /// Time between two collections.
 const COLLECT_EVERY: Duration = Duration::from_secs(24 * 3_600);
@@ -60,7 +65,8 @@ impl Workspaces {
             config::Loaded::default()
         });
         let (open, parts, collected) = (Mutex::default(), OnceLock::new(), Mutex::default());
-        Self { dirs, layers, config: loaded.config, open, parts, collected }
+        let budget = Arc::new(Budget::new(loaded.config.daemon.memory_mb));
+        Self { dirs, layers, config: loaded.config, open, parts, collected, budget }
     }
 
     pub(super) fn config(&self) -> &Config {
@@ -115,6 +121,7 @@ impl Workspaces {
             facts: Arc::clone(&parts.facts),
             embedder,
             pool: Arc::clone(&parts.pool),
+            budget: Arc::clone(&self.budget),
             root,
         };
         tracing::info!(root = %options.root.display(), "opening workspace");
@@ -163,6 +170,61 @@ impl Workspaces {
             surplus.extend(open.remove(&root));
         }
         surplus
+    }
+
+    pub(super) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
+    /// Gives memory back until the budget is kept: texts that can be read again first, then whole
+    /// workspaces that nobody uses, which open again when they are asked for.
+    pub(super) fn shrink(&self) {
+        let all: Vec<Arc<Workspace>> =
+            self.lock().values().map(|opened| Arc::clone(&opened.workspace)).collect();
+        all.iter().for_each(|workspace| workspace.shrink());
+        drop(all);
+        budget::give_back();
+        while self.budget.look() {
+            let Some(closed) = self.take_unused() else { return };
+            tracing::info!(root = %closed.workspace.root().display(), "closed to save memory");
+            drop(closed);
+            budget::give_back();
+            self.budget.note_closed(1);
+        }
+    }
+
+    /// The workspace unused longest, if one is unused.
+    fn take_unused(&self) -> Option<Opened> {
+        let mut open = self.lock();
+        let unused = open.iter().filter(|(_, opened)| {
+            opened.used.elapsed() > IN_USE && !opened.workspace.has_open_documents()
+        });
+        let root = unused.min_by_key(|(_, opened)| opened.used)?.0.clone();
+        open.remove(&root)
+    }
+
+    /// For `fovea top`: how often stored facts and texts were there, and each workspace.
+    pub(super) fn top(&self) -> (HitRate, HitRate, Vec<TopWorkspace>) {
+        let facts = self.parts.get().and_then(|parts| Some(parts.sqlite.as_ref()?.hits()));
+        let (n_asked, n_found) = facts.unwrap_or_default();
+        let facts = HitRate { n_asked, n_found };
+        let open: Vec<(Arc<Workspace>, Duration)> = self
+            .lock()
+            .values()
+            .map(|opened| (Arc::clone(&opened.workspace), opened.used.elapsed()))
+            .collect();
+        let mut texts = HitRate::default();
+        let mut views: Vec<TopWorkspace> = open
+            .into_iter()
+            .map(|(workspace, unused)| {
+                let (n_asked, n_found) = workspace.text_hits();
+                texts.n_asked += n_asked;
+                texts.n_found += n_found;
+                TopWorkspace { unused_s: unused.as_secs(), ..workspace.top() }
+            })
+            .collect();
+        views.sort_by(|a, b| a.root.cmp(&b.root));
+        (facts, texts, views)
     }
 
     pub(super) fn roots(&self) -> Vec<PathBuf> {
@@ -232,7 +294,7 @@ impl Workspaces {
 }
 
 /// Threads for parsing and embedding: one a core, behind everything the user does.
-fn background_pool(n_threads: usize) -> rayon::ThreadPool {
+pub(crate) fn background_pool(n_threads: usize) -> rayon::ThreadPool {
     let n_cores = available_parallelism().map_or(1, NonZero::get);
     rayon::ThreadPoolBuilder::new()
         .num_threads(if n_threads == 0 { n_cores } else { n_threads.min(n_cores * 2) })

@@ -22,6 +22,7 @@ use crate::{
 
 pub(crate) fn run(suite: &mut Suite) {
     super::places::run(suite);
+    super::versions::run(suite);
     let n_questions = suite.n(30, 500);
     suite.row("F01", "50 clients at once", (1, 5), |_, rng| fifty(n_questions, rng));
     suite.row("F04", "kill -9 under clients that come back", (2, 100), come_back);

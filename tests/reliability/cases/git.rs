@@ -24,6 +24,7 @@ pub(crate) fn run(suite: &mut Suite) {
     let n_files = suite.n(250, 5_000);
     suite.row("B04", "branch switches, back and forth", (4, 20), |_, rng| switch(n_files, rng));
     suite.row("B16", "rebase, conflict, stash, gc, sparse checkout", (1, 5), at_work);
+    suite.row("B23", "a repository in a repository, each a root", (1, 10), nested);
     suite.row("B16w", "two worktrees of one repository", (1, 10), worktrees);
     suite.row(
         "B16l",
@@ -128,6 +129,36 @@ fn at_work(_: usize, rng: &mut Rng) -> Result<String> {
     check("sparse checkout")?;
     git(&tree.root, &["sparse-checkout", "disable"])?;
     check("sparse checkout disabled")?;
+    daemon.check_alive()?;
+    Ok(String::new())
+}
+
+/// The outer root has the inner one's files too, under a rule of its own; each stays equal to one from
+/// scratch, whichever of them is changed.
+fn nested(_: usize, rng: &mut Rng) -> Result<String> {
+    let (home, outer) = (tempfile::tempdir()?, repository(40, rng)?);
+    let inner = outer.root.join("vendor/inner");
+    outer.write("vendor/inner/one.py", "def inner_one(): pass\n")?;
+    outer.write("vendor/inner/build/made.py", "def made(): pass\n")?;
+    outer.write("vendor/inner/.gitignore", "build/\n")?;
+    git(&inner, &["init", "-q"])?;
+    let (mut daemon, of_outer) = open(home.path(), &outer)?;
+    let of_inner = daemon.client(&inner)?;
+    of_inner.open()?;
+    let check = |what: &str| -> Result<()> {
+        oracle::check(&of_outer, &outer.root).with_context(|| format!("outer, {what}"))?;
+        oracle::check(&of_inner, &inner).with_context(|| format!("inner, {what}"))
+    };
+    check("at first")?;
+    ensure!(of_outer.symbols("vendor/inner/one.py")? == ["inner_one"]);
+    ensure!(of_outer.symbols("vendor/inner/build/made.py").is_err(), "inner rules count");
+    outer.write("vendor/inner/two.py", "def inner_two(): pass\n")?;
+    outer.change(rng)?;
+    check("both changed")?;
+    ensure!(of_inner.symbols("two.py")? == ["inner_two"]);
+    fs::remove_dir_all(inner.join(".git"))?;
+    outer.write("vendor/inner/.gitignore", "two.py\n")?;
+    check("the inner one is a plain folder")?;
     daemon.check_alive()?;
     Ok(String::new())
 }

@@ -13,3 +13,4 @@ pub(crate) mod output;
 mod places;
 pub(crate) mod resources;
 pub(crate) mod trust;
+mod versions;

@@ -3,7 +3,7 @@
 use std::{
     fs,
     thread::sleep,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::{Result, ensure};
@@ -11,7 +11,7 @@ use fovea_api::Method;
 
 use crate::{
     client,
-    daemon::Daemon,
+    daemon::{self, Daemon},
     oracle,
     rng::Rng,
     sandbox,
@@ -33,6 +33,8 @@ pub(crate) fn run(suite: &mut Suite) {
         many_edits(n_edits, rng)
     });
     suite.row("C11", "costly questions", (1, 5), costly_questions);
+    suite.row("C12", "a memory budget that cannot be kept", (1, 5), small_budget);
+    suite.row("C13", "saves without a pause become durable", (1, 3), steady_saves);
 }
 
 fn capped(n_files: usize, megabytes: &str, rng: &mut Rng) -> Result<String> {
@@ -46,6 +48,52 @@ fn capped(n_files: usize, megabytes: &str, rng: &mut Rng) -> Result<String> {
     oracle::check(&client, &tree.root)?;
     daemon.check_alive()?;
     Ok(format!("{n_files} files, peak {} MiB resident", daemon.proc("status", "VmHWM:") >> 10))
+}
+
+/// Over its budget from the start: slower, said so, and never wrong.
+fn small_budget(_: usize, rng: &mut Rng) -> Result<String> {
+    let (home, tree) = (tempfile::tempdir()?, Tree::generate(200, rng)?);
+    let mut command = daemon::wrapped(&[], home.path(), &["daemon", "run"]);
+    command.env("FOVEA_DAEMON_MEMORY_MB", "8");
+    let mut daemon = Daemon::spawn(command, home.path())?;
+    let client = daemon.client(&tree.root)?;
+    let status = client.open()?;
+    let is_said = |status: &fovea_api::WorkspaceStatus| {
+        status.warnings.iter().any(|warning| warning.contains("over the memory budget of 8 MiB"))
+    };
+    ensure!(is_said(&status), "the status does not say so: {:?}", status.warnings);
+    for _ in 0..3 {
+        tree.change(rng)?;
+        oracle::check(&client, &tree.root)?;
+    }
+    daemon.check_alive()?;
+    Ok(String::new())
+}
+
+fn steady_saves(_: usize, rng: &mut Rng) -> Result<String> {
+    let (home, tree) = (tempfile::tempdir()?, Tree::generate(20, rng)?);
+    let mut daemon = Daemon::start(home.path())?;
+    let client = daemon.client(&tree.root)?;
+    client.open()?;
+    let committed = |after: SystemTime| {
+        let mut manifests = tree::all_files(&home.path().join("data/workspaces"));
+        manifests.retain(|path| path.ends_with("index/manifest"));
+        manifests.iter().any(|path| {
+            let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
+            modified.is_ok_and(|modified| modified > after)
+        })
+    };
+    // The commit of the first scan is over.
+    sleep(Duration::from_millis(800));
+    let (from, started) = (SystemTime::now(), Instant::now());
+    while !committed(from) {
+        ensure!(started.elapsed() < Duration::from_secs(12), "nothing is durable after 12 s");
+        tree.write("steady.py", format!("def at_{}(): pass\n", started.elapsed().as_millis()))?;
+        sleep(Duration::from_millis(150));
+    }
+    oracle::check(&client, &tree.root)?;
+    daemon.check_alive()?;
+    Ok(format!("durable after {} ms of saves every 150 ms", started.elapsed().as_millis()))
 }
 
 fn large_files(_: usize, rng: &mut Rng) -> Result<String> {

@@ -5,11 +5,15 @@ use crate::{
     GenerateRequest, Generated, LoadOptions, ModelError, ScoreRequest, Scored, SessionStatus,
 };
 use rustc_hash::FxHashMap;
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::path::Path;
 use std::process::{self, Child, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+/// Loading the largest model from a slow disk takes a fraction of this.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// A running worker. Clones share it; it ends when the last one is dropped.
 #[derive(Clone)]
@@ -19,8 +23,9 @@ pub struct WorkerClient {
 
 struct Shared {
     next_id: AtomicU64,
-    /// `None` after the worker was told to end.
-    to_worker: Mutex<Option<Box<dyn Write + Send>>>,
+    /// Frames for the thread that writes: a worker that hangs reads nothing, and must not hold up those
+    /// who ask. `None` after the worker was told to end.
+    to_worker: Mutex<Option<mpsc::Sender<Vec<u8>>>>,
     waiting: Arc<Mutex<Waiting>>,
     child: Mutex<Option<Child>>,
 }
@@ -28,8 +33,17 @@ struct Shared {
 /// Commands without a final answer. Once `died` is set no command is added.
 #[derive(Default)]
 struct Waiting {
-    replies: FxHashMap<u64, mpsc::Sender<ReplyBody>>,
+    replies: FxHashMap<u64, Open>,
+    /// The last sign of life.
+    replied: Option<Instant>,
     died: Option<String>,
+}
+
+/// A command without a final answer.
+struct Open {
+    replies: mpsc::Sender<ReplyBody>,
+    /// When the worker was told to stop it.
+    cancelled: Option<Instant>,
 }
 
 /// A completion that is being generated. Dropping it cancels it.
@@ -39,6 +53,10 @@ pub struct Generation {
     client: WorkerClient,
     finished: bool,
 }
+
+/// Nothing came in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Silent;
 
 /// What comes out of a [`Generation`].
 #[derive(Debug)]
@@ -88,9 +106,15 @@ impl WorkerClient {
             .name("model-replies".to_owned())
             .spawn(move || read_replies(from, &for_reader))
             .map_err(|error| ModelError::WorkerDied(format!("cannot read from it: {error}")))?;
+        let (to_worker, frames) = mpsc::channel::<Vec<u8>>();
+        let for_writer = Arc::clone(&waiting);
+        std::thread::Builder::new()
+            .name("model-commands".to_owned())
+            .spawn(move || write_commands(to, &frames, &for_writer))
+            .map_err(|error| ModelError::WorkerDied(format!("cannot write to it: {error}")))?;
         let shared = Shared {
             next_id: AtomicU64::new(1),
-            to_worker: Mutex::new(Some(Box::new(BufWriter::new(to)))),
+            to_worker: Mutex::new(Some(to_worker)),
             waiting,
             child: Mutex::new(child),
         };
@@ -103,7 +127,7 @@ impl WorkerClient {
     /// What the file was refused for, or [`ModelError::WorkerDied`].
     pub fn load(&self, path: &Path, options: &LoadOptions) -> Result<SessionStatus, ModelError> {
         let body = CommandBody::Load { path: path.to_owned(), options: options.clone() };
-        match self.call(body)? {
+        match self.call_within(body, LOAD_TIMEOUT)? {
             ReplyBody::Status(Some(status)) => Ok(status),
             other => Err(unexpected(other)),
         }
@@ -164,6 +188,14 @@ impl WorkerClient {
         self.shared.waiting().died.is_none()
     }
 
+    /// How long the worker has given no sign of life while it owes the answer to a cancellation, which
+    /// takes it one token or one batch of a prompt; `None` if it owes none. For long, it hangs.
+    pub fn overdue(&self) -> Option<Duration> {
+        let waiting = self.shared.waiting();
+        let told = waiting.replies.values().filter_map(|open| open.cancelled).min()?;
+        Some(waiting.replied.map_or(told, |replied| replied.max(told)).elapsed())
+    }
+
     /// The worker's process id, if it is a process.
     pub fn process_id(&self) -> Option<u32> {
         self.shared.child().as_ref().map(Child::id)
@@ -176,6 +208,21 @@ impl WorkerClient {
             // Both fail only if it has ended already.
             let _ = child.kill();
             let _ = child.wait();
+        }
+    }
+
+    /// A worker that does not answer in time is ended.
+    fn call_within(&self, body: CommandBody, limit: Duration) -> Result<ReplyBody, ModelError> {
+        let (_, replies) = self.send(body)?;
+        match replies.recv_timeout(limit) {
+            Ok(ReplyBody::Failed(error)) => Err(error),
+            Ok(reply) => Ok(reply),
+            Err(mpsc::RecvTimeoutError::Disconnected) => Err(self.death()),
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                self.kill();
+                let seconds = limit.as_secs();
+                Err(ModelError::WorkerDied(format!("it did not answer for {seconds} s")))
+            }
         }
     }
 
@@ -196,7 +243,7 @@ impl WorkerClient {
             if let Some(reason) = &waiting.died {
                 return Err(ModelError::WorkerDied(reason.clone()));
             }
-            waiting.replies.insert(id, sender);
+            waiting.replies.insert(id, Open { replies: sender, cancelled: None });
         }
         if let Err(reason) = self.write(&Command { id, body }) {
             self.shared.waiting().replies.remove(&id);
@@ -206,9 +253,11 @@ impl WorkerClient {
     }
 
     fn write(&self, command: &Command) -> Result<(), String> {
-        let mut to_worker = self.shared.to_worker();
-        let to = to_worker.as_mut().ok_or("it was ended")?;
-        frame::write(to, command).map_err(|error| error.to_string())
+        let mut bytes = Vec::new();
+        frame::write(&mut bytes, command).map_err(|error| error.to_string())?;
+        let to_worker = self.shared.to_worker();
+        let to_worker = to_worker.as_ref().ok_or("it was ended")?;
+        to_worker.send(bytes).map_err(|_| "it closed its input".to_owned())
     }
 
     fn death(&self) -> ModelError {
@@ -223,15 +272,39 @@ impl Generation {
         if self.finished {
             return None;
         }
-        let event = match self.replies.recv() {
-            Ok(ReplyBody::Text(text)) => return Some(GenerationEvent::Text(text)),
+        let reply = self.replies.recv().map_err(|mpsc::RecvError| self.client.death());
+        Some(self.take(reply))
+    }
+
+    /// As [`Generation::next_event`], for at most `limit`.
+    ///
+    /// # Errors
+    /// [`Silent`] if nothing came by then; the generation goes on.
+    pub fn next_event_within(
+        &mut self,
+        limit: Duration,
+    ) -> Result<Option<GenerationEvent>, Silent> {
+        if self.finished {
+            return Ok(None);
+        }
+        let reply = match self.replies.recv_timeout(limit) {
+            Ok(reply) => Ok(reply),
+            Err(mpsc::RecvTimeoutError::Timeout) => return Err(Silent),
+            Err(mpsc::RecvTimeoutError::Disconnected) => Err(self.client.death()),
+        };
+        Ok(Some(self.take(reply)))
+    }
+
+    fn take(&mut self, reply: Result<ReplyBody, ModelError>) -> GenerationEvent {
+        let end = match reply {
+            Ok(ReplyBody::Text(text)) => return GenerationEvent::Text(text),
             Ok(ReplyBody::Generated(generated)) => Ok(*generated),
             Ok(ReplyBody::Failed(error)) => Err(error),
             Ok(other) => Err(unexpected(other)),
-            Err(mpsc::RecvError) => Err(self.client.death()),
+            Err(error) => Err(error),
         };
         self.finished = true;
-        Some(GenerationEvent::Done(event))
+        GenerationEvent::Done(end)
     }
 
     /// Stops within one token; the text so far comes as [`GenerationEvent::Done`].
@@ -268,6 +341,9 @@ pub struct Canceller {
 
 impl Canceller {
     pub fn cancel(&self) {
+        if let Some(open) = self.client.shared.waiting().replies.get_mut(&self.id) {
+            open.cancelled.get_or_insert_with(Instant::now);
+        }
         // A worker that cannot be told has ended, and the generation with it.
         let _ = self.client.write(&Command { id: self.id, body: CommandBody::Cancel });
     }
@@ -286,7 +362,7 @@ impl Shared {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn to_worker(&self) -> MutexGuard<'_, Option<Box<dyn Write + Send>>> {
+    fn to_worker(&self) -> MutexGuard<'_, Option<mpsc::Sender<Vec<u8>>>> {
         self.to_worker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -312,10 +388,12 @@ fn read_replies(from: impl Read, waiting: &Mutex<Waiting>) {
         match frame::read::<Reply>(&mut from) {
             Ok(Some(Reply { id, body })) => {
                 let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                waiting.replied = Some(Instant::now());
                 let receiver_gone = match waiting.replies.get(&id) {
-                    Some(sender) => {
+                    Some(open) => {
                         let last = !matches!(body, ReplyBody::Text(_));
-                        sender.send(body).is_err() || last
+                        // Of one that nobody waits for the end is still to come.
+                        open.replies.send(body).is_err() && open.cancelled.is_none() || last
                     }
                     None => false,
                 };
@@ -327,8 +405,21 @@ fn read_replies(from: impl Read, waiting: &Mutex<Waiting>) {
             Err(error) => break error.to_string(),
         }
     };
+    note_end(waiting, reason);
+}
+
+/// Ends when the client or the worker does; the worker's input is closed then.
+fn write_commands(mut to: impl Write, frames: &mpsc::Receiver<Vec<u8>>, waiting: &Mutex<Waiting>) {
+    for bytes in frames {
+        if let Err(error) = to.write_all(&bytes).and_then(|()| to.flush()) {
+            return note_end(waiting, format!("it does not read: {error}"));
+        }
+    }
+}
+
+fn note_end(waiting: &Mutex<Waiting>, reason: String) {
     let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
-    waiting.died = Some(reason);
+    waiting.died.get_or_insert(reason);
     // Dropping the senders wakes everyone who waits.
     waiting.replies.clear();
 }

@@ -8,7 +8,7 @@ mod client;
 mod frame;
 mod serve;
 
-pub use client::{Canceller, Generation, GenerationEvent, WorkerClient};
+pub use client::{Canceller, Generation, GenerationEvent, Silent, WorkerClient};
 pub use serve::serve;
 
 use crate::{

@@ -1,11 +1,12 @@
 //! The worker protocol, with the worker on a thread and pipes in between.
 
 use crate::fixture::{Tiny, options};
-use fovea_model::worker::{GenerationEvent, WorkerClient, serve};
+use fovea_model::worker::{GenerationEvent, Silent, WorkerClient, serve};
 use fovea_model::{Finish, GenerateRequest, ModelError, Prompt, ScoreRequest};
 use std::io::{PipeWriter, Write, pipe};
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 /// A client whose worker runs on a thread, and a tiny model file for it.
 fn connect() -> (WorkerClient, tempfile::NamedTempFile) {
@@ -74,6 +75,31 @@ fn cancelling_a_generation_frees_the_worker() {
         Err(error) => assert_eq!(error, ModelError::Cancelled),
     }
     assert!(client.generate(request(2)).unwrap().wait().is_ok());
+    assert_eq!(client.overdue(), None, "it answered");
+}
+
+#[test]
+fn a_worker_that_hangs_holds_up_nobody_and_is_noticed() {
+    // Nobody reads the commands and nobody answers.
+    let (_command_reader, command_writer) = pipe().unwrap();
+    let (reply_reader, _reply_writer) = pipe().unwrap();
+    let client = WorkerClient::over(reply_reader, command_writer).unwrap();
+    // More than the pipe holds.
+    let mut generations: Vec<_> = (0..50)
+        .map(|_| {
+            let prompt = Prompt::text("x".repeat(10_000));
+            client.generate(GenerateRequest { prompt, ..request(4) }).unwrap()
+        })
+        .collect();
+    let moment = Duration::from_millis(20);
+    assert_eq!(generations[0].next_event_within(moment).unwrap_err(), Silent);
+    assert_eq!(client.overdue(), None, "nobody cancelled");
+    generations.pop();
+    std::thread::sleep(moment);
+    assert!(client.overdue().unwrap() >= moment);
+    assert!(client.is_alive());
+    client.kill();
+    assert!(matches!(client.generate(request(4)), Err(ModelError::WorkerDied(_))));
 }
 
 #[test]
