@@ -10,6 +10,7 @@ use super::{
 use crate::{
     Cancel, FileId, SymbolId,
     facts::{Role, SymbolKind},
+    language::Support,
 };
 
 impl Graph {
@@ -44,6 +45,8 @@ impl Graph {
     }
 
     /// The occurrences that mean `symbol`, its definition excluded, ordered by file and offset.
+    /// Where the language is resolved a matching name alone is none; documentation that mentions
+    /// the symbol is [`Graph::documents`]. What fills in a trait's item counts as a mention of it.
     #[must_use]
     pub fn references(&self, symbol: SymbolId, cancel: &Cancel) -> Vec<Reference> {
         let Some(facts) = self.symbol(symbol) else { return Vec::new() };
@@ -55,11 +58,13 @@ impl Graph {
                 if cancel.is_cancelled() {
                     break;
                 }
-                if !is_local || file == symbol.file {
+                let support = self.facts(file).map(|facts| facts.language.support());
+                if (!is_local || file == symbol.file) && support != Some(Support::Text) {
                     self.references_in(file, &name, symbol, &mut references);
                 }
             }
         }
+        self.filled_in(symbol, &mut references, cancel);
         references.sort_unstable_by_key(|reference| (reference.at.file, reference.at.range));
         references
     }
@@ -72,7 +77,10 @@ impl Graph {
                 continue;
             }
             let resolution = self.resolve_occurrence(file, index);
-            if let Some(certainty) = means(&resolution, symbol) {
+            let is_resolved = facts.language.support() == Support::Resolved;
+            if let Some(certainty) = means(&resolution, symbol)
+                && !(is_resolved && certainty == Certainty::NameOnly)
+            {
                 into.push(Reference {
                     at: FileRange { file, range: occurrence.range },
                     role: occurrence.role,
@@ -81,6 +89,82 @@ impl Graph {
                 });
             }
         }
+    }
+
+    /// Adds the names of the items in `impl`s that fill in the trait's item `symbol`.
+    fn filled_in(&self, symbol: SymbolId, into: &mut Vec<Reference>, cancel: &Cancel) {
+        let owner = self.symbol(symbol).and_then(|facts| facts.parent);
+        let is_abstract = owner.is_some_and(|index| {
+            let owner = self.symbol(SymbolId { file: symbol.file, index });
+            owner.is_some_and(|owner| owner.kind == SymbolKind::Trait)
+        });
+        let Some(facts) = self.symbol(symbol).filter(|_| is_abstract) else { return };
+        for other in self.symbols_named(&facts.name) {
+            let Some(found) = self.symbol(other).filter(|found| found.kind == facts.kind) else {
+                continue;
+            };
+            if other == symbol || cancel.is_cancelled() {
+                continue;
+            }
+            let supers = self.rules(other).map(|rules| rules.supers(self, other));
+            let via = supers.into_iter().flatten().find(|above| above.symbol == symbol);
+            into.extend(via.map(|via| Reference {
+                at: FileRange { file: other.file, range: found.name_range },
+                role: Role::Definition,
+                certainty: via.certainty,
+                enclosing: found.parent.map(|index| SymbolId { file: other.file, index }),
+            }));
+        }
+    }
+
+    /// Headings whose text mentions `symbol`, in Markdown: at most one edge a place.
+    #[must_use]
+    pub fn documents(&self, symbol: SymbolId, cancel: &Cancel) -> Vec<Edge> {
+        let Some(name) = self.symbol(symbol).map(|facts| facts.name.as_str()) else {
+            return Vec::new();
+        };
+        let mut edges = Vec::new();
+        for file in self.files_mentioning(name) {
+            let Some(facts) = self.facts(file) else { continue };
+            if facts.language.support() != Support::Text || cancel.is_cancelled() {
+                continue;
+            }
+            for (index, occurrence) in facts.occurrences.iter().enumerate() {
+                let Some(heading) = occurrence.enclosing else { continue };
+                if occurrence.role == Role::Definition || facts.name_of(occurrence) != name {
+                    continue;
+                }
+                let Some(certainty) = means(&self.resolve_occurrence(file, index), symbol) else {
+                    continue;
+                };
+                edges.push(Edge {
+                    kind: EdgeKind::Documents,
+                    from: SymbolId { file, index: heading },
+                    to: symbol,
+                    certainty,
+                    at: Some(FileRange { file, range: occurrence.range }),
+                });
+            }
+        }
+        edges
+    }
+
+    /// The tests that exercise `symbol`, directly or through what they call: nearest first, with
+    /// the number of steps. At most `limit`.
+    #[must_use]
+    pub fn tests_of(
+        &self,
+        symbol: SymbolId,
+        limit: usize,
+        cancel: &Cancel,
+    ) -> Vec<(SymbolId, u32)> {
+        let reached = self.impact(symbol, 64 * limit.max(16), cancel);
+        let is_test = |id: SymbolId| {
+            self.symbol(id).is_some_and(|facts| {
+                facts.is_test && matches!(facts.kind, SymbolKind::Function | SymbolKind::Method)
+            })
+        };
+        reached.into_iter().filter(|(id, _)| is_test(*id)).take(limit).collect()
     }
 
     /// Who calls `symbol`: one edge a call.

@@ -35,7 +35,8 @@ pub(crate) const MAX_DEPTH: usize = 1_200;
 pub(crate) struct Extracted {
     /// Definitions in document order; a symbol's parent comes before it.
     pub(crate) symbols: Vec<SymbolFacts>,
-    /// One a range; the definitions' own names among them. If they are ordered by range start the
+    /// One a range, or a definition and then a reference at the same one; the definitions' own names
+    /// are among them. If they are ordered by range start the
     /// order is kept, otherwise they are sorted. `name` is filled in afterwards.
     pub(crate) occurrences: Vec<OccurrenceFacts>,
     /// `(new name, old name)` of imports that rename.

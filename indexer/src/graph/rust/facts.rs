@@ -37,8 +37,10 @@ pub struct Path {
     pub at: u32,
     /// Starts with `::`.
     pub is_global: bool,
-    /// `<T as Trait>` in front.
+    /// The type of `<T as Trait>` in front.
     pub qualified: Option<TypeId>,
+    /// Its trait.
+    pub of_trait: Option<TypeId>,
     pub segments: Box<[Name]>,
     /// Generic arguments of the last segment that has any.
     pub args: Box<[TypeId]>,
@@ -152,6 +154,8 @@ pub struct Use {
     /// The name it gets here; `None` for a glob.
     pub name: Option<Name>,
     pub is_public: bool,
+    /// The condition of its `#[cfg(..)]`.
+    pub cfg: Option<Name>,
 }
 
 /// Beside each symbol.
@@ -173,6 +177,8 @@ pub struct Item {
     pub file_module: Option<Option<Box<str>>>,
     /// `impl`: index into [`RustFacts::impls`].
     pub implementation: Option<u32>,
+    /// The condition of its `#[cfg(..)]`.
+    pub cfg: Option<Name>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -14,6 +14,8 @@ pub struct CargoManifest {
     /// Explicit `path`s of binaries, tests, examples and benches.
     pub target_paths: Vec<String>,
     pub build: Option<String>,
+    /// What `features.default` turns on, directly or through others.
+    pub default_features: Vec<String>,
     pub dependencies: Vec<Dependency>,
     /// `workspace.dependencies`, which members refer to with `workspace = true`.
     pub workspace_dependencies: Vec<Dependency>,
@@ -58,6 +60,7 @@ pub fn read(text: &str) -> Option<CargoManifest> {
             manifest.target_paths.extend(string(target.as_table(), "path"));
         }
     }
+    manifest.default_features = default_features(&table);
     sections(&table, &mut manifest.dependencies);
     for target in table.get("target").and_then(|t| t.as_table()).into_iter().flatten() {
         if let Some(target) = target.1.as_table() {
@@ -68,6 +71,24 @@ pub fn read(text: &str) -> Option<CargoManifest> {
         sections(workspace, &mut manifest.workspace_dependencies);
     }
     Some(manifest)
+}
+
+fn default_features(table: &toml::Table) -> Vec<String> {
+    let Some(features) = table.get("features").and_then(|features| features.as_table()) else {
+        return Vec::new();
+    };
+    let mut found = vec!["default".to_owned()];
+    let mut next = 0;
+    while let Some(feature) = found.get(next) {
+        let list = features.get(feature).and_then(|list| list.as_array());
+        for name in list.into_iter().flatten().filter_map(toml::Value::as_str) {
+            if !name.contains([':', '/']) && !found.iter().any(|other| other == name) {
+                found.push(name.to_owned());
+            }
+        }
+        next += 1;
+    }
+    found
 }
 
 fn sections(table: &toml::Table, into: &mut Vec<Dependency>) {

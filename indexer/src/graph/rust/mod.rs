@@ -1,11 +1,13 @@
 //! Rust: crates, modules, `use` trees, paths, traits and receiver types.
 //!
-//! [`facts`] is what extraction keeps of a file, [`project`] the module tree, [`paths`] name
-//! lookup, [`infer`] types and members, [`offers`] what can stand at a cursor.
+//! [`facts`] is what extraction keeps of a file, [`project`] the module tree, [`cfg`] which of
+//! several alternatives is built, [`paths`] name lookup, [`infer`] types, [`members`] what they have, [`offers`] what can stand at a cursor.
 
+mod cfg;
 pub mod facts;
 mod infer;
 pub mod manifest;
+mod members;
 mod offers;
 mod paths;
 mod project;
@@ -17,7 +19,7 @@ pub use facts::RustFacts;
 pub(crate) use project::{Project, declarations};
 
 use self::{
-    facts::{Ref, Space},
+    facts::{ExprId, Ref, Space},
     infer::{Subst, Ty},
     paths::{Def, Query},
 };
@@ -60,11 +62,13 @@ impl Resolver for Rust {
             Ref::Field(base) => {
                 let ty = query.expr(file, base);
                 field_meaning(&query, &ty, name)
+                    .or_else(|| guessed(&query, file, base, &ty, name))
                     .or_else(|| Some(of_kinds(graph, file, name, &ty, FIELDS)))
             }
             Ref::Method(base) => {
                 let ty = query.expr(file, base);
-                Some(method_meaning(&query, file, &ty, name))
+                guessed(&query, file, base, &ty, name)
+                    .or_else(|| Some(method_meaning(&query, file, &ty, name)))
             }
             Ref::FieldOf(path) => Some(literal_field(&query, file, path, name)),
             Ref::Shorthand(path) => {
@@ -274,6 +278,30 @@ fn field_meaning(query: &Query<'_>, ty: &Ty, name: &str) -> Option<Resolution> {
     }
 }
 
+/// A member of what a receiver of unknown type may be: a macro's own local, as a rule.
+fn guessed(
+    query: &Query<'_>,
+    file: FileId,
+    base: ExprId,
+    ty: &Ty,
+    name: &str,
+) -> Option<Resolution> {
+    if *ty != Ty::Unknown {
+        return None;
+    }
+    let ty = query.unwrapped(&query.guess(file, base));
+    let field = match &ty {
+        Ty::Adt(owner, _) => query.field_of(*owner, name),
+        _ => None,
+    };
+    let members = query.members_named(&ty, name);
+    let symbols = members.iter().map(|member| member.symbol).chain(field);
+    let candidates: Vec<Candidate> =
+        symbols.map(|symbol| Candidate { symbol, certainty: Certainty::Inferred }).collect();
+    let found = Resolution { at: None, candidates, external: None };
+    (!found.candidates.is_empty()).then_some(found)
+}
+
 fn method_meaning(query: &Query<'_>, file: FileId, ty: &Ty, name: &str) -> Resolution {
     let members = query.members_named(ty, name);
     if !members.is_empty() {
@@ -345,8 +373,11 @@ fn of_kinds(graph: &Graph, file: FileId, name: &str, ty: &Ty, kinds: &[SymbolKin
         // Nearly always the library's.
         found.truncate(6);
     }
+    // A known type that has no such method has it from a macro, or from a trait.
+    let can_be = |symbol: &SymbolId| !matches!(ty, Ty::Adt(..)) || is_trait_item(symbol);
     let is_only = found.len() == 1
         && !is_common
+        && found.first().is_some_and(can_be)
         && found.first().is_some_and(|s| project.tree.same_crate(s.file, file));
     let certainty = if is_only { Certainty::Inferred } else { Certainty::NameOnly };
     found.truncate(20);

@@ -2,6 +2,8 @@
 
 use std::{cell::Cell, sync::Arc};
 
+use smallvec::SmallVec;
+
 use super::{
     facts::{PathId, RustFacts, ScopeId, ScopeKind, Space},
     infer::Ty,
@@ -81,8 +83,15 @@ impl<'g> Query<'g> {
         let space_of = |index: usize| if index + 1 == n_segments { space } else { Space::Type };
         if let Some(ty) = path.qualified {
             let ty = self.ty(file, ty);
-            let Some(&name) = segments.last() else { return Vec::new() };
-            return self.associated(&ty, facts.name(name));
+            let of_trait = path.of_trait.map(|of_trait| self.ty(file, of_trait));
+            let Some((&first, rest)) = segments.split_first() else { return Vec::new() };
+            let mut found = self.qualified(&ty, of_trait.as_ref(), facts.name(first));
+            for (index, &name) in rest.iter().enumerate() {
+                let space = space_of(index + 1);
+                let name = facts.name(name);
+                found = found.iter().flat_map(|def| self.inside(def, name, space)).collect();
+            }
+            return found;
         }
         let Some(&first) = segments.first() else { return Vec::new() };
         let name = facts.name(first);
@@ -218,6 +227,21 @@ impl<'g> Query<'g> {
         found.into_iter().map(Def::Symbol).take(4).collect()
     }
 
+    /// `#[macro_export]` puts a macro into its crate's root, wherever it stands.
+    fn exported_macros(&self, module: Module, name: &str) -> Vec<Def> {
+        let tree = &self.project.tree;
+        if module.scope != 0 || tree.root_of(module.file) != module.file {
+            return Vec::new();
+        }
+        self.graph
+            .symbols_named(name)
+            .into_iter()
+            .filter(|&symbol| self.kind(symbol) == Some(SymbolKind::Macro))
+            .filter(|symbol| tree.same_crate(symbol.file, module.file))
+            .map(Def::Symbol)
+            .collect()
+    }
+
     fn extern_crate(&self, file: FileId, name: &str) -> Option<Def> {
         Some(match self.project.tree.crate_named(file, name)? {
             Some(root) => Def::Module(Module { file: root, scope: 0 }),
@@ -314,7 +338,9 @@ impl<'g> Query<'g> {
         let index = self.project.index(self.graph, module.file);
         let entries = index.by_name.get(name).map(|e| e.as_slice()).unwrap_or_default();
         let mut found = Vec::new();
-        for &(_, entry) in entries.iter().filter(|(scope, _)| *scope == module.scope) {
+        let here = entries.iter().filter(|(scope, _)| *scope == module.scope).map(|(_, e)| *e);
+        let entries = self.built(module.file, here.collect());
+        for &entry in &entries {
             if let Entry::Symbol(symbol) = entry
                 && fits(facts.symbols[symbol as usize].kind, space)
             {
@@ -322,7 +348,7 @@ impl<'g> Query<'g> {
             }
         }
         if found.is_empty() {
-            for &(_, entry) in entries.iter().filter(|(scope, _)| *scope == module.scope) {
+            for &entry in &entries {
                 if let Entry::Use(number) = entry {
                     found.extend(self.used(module.file, number, space));
                 }
@@ -345,6 +371,24 @@ impl<'g> Query<'g> {
             }
         }
         unique
+    }
+
+    /// Of several alternatives under one name those that an ordinary build has; all of them if it
+    /// has none.
+    fn built(&self, file: FileId, entries: SmallVec<[Entry; 4]>) -> SmallVec<[Entry; 4]> {
+        let Some((_, here)) = self.file(file).filter(|_| entries.len() > 1) else {
+            return entries;
+        };
+        let is_on = |entry: &&Entry| {
+            let cfg = match **entry {
+                Entry::Symbol(symbol) => here.items[symbol as usize].cfg,
+                Entry::Use(number) => here.uses[number as usize].cfg,
+                Entry::Binding(_) => None,
+            };
+            cfg.is_none_or(|cfg| self.project.tree.is_on(file, here.name(cfg)))
+        };
+        let on: SmallVec<[Entry; 4]> = entries.iter().filter(is_on).copied().collect();
+        if on.is_empty() { entries } else { on }
     }
 
     /// What the `number`-th use of `file` imports.
@@ -410,9 +454,10 @@ impl<'g> Query<'g> {
             from.iter()
                 .filter(|def| !matches!(def, Def::External(_)))
                 .flat_map(|def| match def {
-                    Def::Symbol(symbol) if self.kind(*symbol) == Some(SymbolKind::Enum) => {
-                        self.variant(*symbol, name).into_iter().collect()
-                    }
+                    Def::Symbol(symbol) => match self.type_named(*symbol) {
+                        Ty::Adt(of, _) => self.variant(of, name).into_iter().collect(),
+                        _ => Vec::new(),
+                    },
                     Def::Module(_) => self.inside(def, name, space),
                     _ => Vec::new(),
                 })
@@ -435,7 +480,13 @@ impl<'g> Query<'g> {
                     parent.map(Def::Module).into_iter().collect()
                 }
                 "self" => vec![def.clone()],
-                _ => self.in_module(*module, name, space).to_vec(),
+                _ => {
+                    let found = self.in_module(*module, name, space);
+                    if found.is_empty() && matches!(space, Space::Macro | Space::Any) {
+                        return self.exported_macros(*module, name);
+                    }
+                    found.to_vec()
+                }
             },
             Def::External(path) => vec![Def::External(format!("{path}::{name}").into())],
             Def::Symbol(symbol) => {
@@ -445,6 +496,13 @@ impl<'g> Query<'g> {
                     return vec![variant];
                 }
                 let ty = self.type_named(*symbol);
+                // An alias of an enum.
+                if let Ty::Adt(of, _) = &ty
+                    && of != symbol
+                    && let Some(variant) = self.variant(*of, name)
+                {
+                    return vec![variant];
+                }
                 self.associated(&ty, name)
             }
         }

@@ -6,6 +6,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
 use super::{
+    cfg,
     facts::{ExprId, RustFacts, ScopeId, ScopeKind, Space},
     infer::Ty,
     manifest::CargoManifest,
@@ -63,6 +64,7 @@ struct Crate {
     /// As `use` spells it; empty for binaries, tests and examples.
     name: String,
     root: FileId,
+    default_features: Vec<String>,
     /// Name as written -> project crate's root, or `None` for an outside crate.
     dependencies: FxHashMap<String, Option<FileId>>,
 }
@@ -207,6 +209,7 @@ impl Tree {
             tree.crates.push(Crate {
                 name: name.clone(),
                 root: *root,
+                default_features: Vec::new(),
                 dependencies: FxHashMap::default(),
             });
         }
@@ -214,7 +217,7 @@ impl Tree {
             tree.claim(graph, &by_path, *root, krate, None);
         }
         tree.adopt(graph, &by_path, &rust_files);
-        tree.link(&manifests, &roots);
+        tree.link(graph, &manifests, &roots);
         tree
     }
 
@@ -303,6 +306,7 @@ impl Tree {
                     self.crates.push(Crate {
                         name: String::new(),
                         root: file,
+                        default_features: Vec::new(),
                         dependencies: FxHashMap::default(),
                     });
                     self.claim(graph, by_path, file, self.crates.len() - 1, None);
@@ -311,8 +315,25 @@ impl Tree {
         }
     }
 
+    /// A dependency that a package carries in a folder of its own without the manifest, as a
+    /// facade does: `app_core` in `app/src/core/lib.rs`.
+    fn bundled(
+        &self,
+        manifest: &CargoManifest,
+        dependency: &str,
+        dir: &str,
+        graph: &Graph,
+    ) -> Option<FileId> {
+        let own = manifest.lib_name.as_deref()?;
+        let short = dependency.strip_prefix(own)?.strip_prefix('_')?;
+        let wanted = join(dir, &format!("src/{short}/lib.rs"));
+        let root = graph.file_at(&wanted)?;
+        self.crates.iter().any(|krate| krate.root == root).then_some(root)
+    }
+
     fn link(
         &mut self,
+        graph: &Graph,
         manifests: &[(String, &CargoManifest)],
         roots: &[(String, FileId, Option<usize>)],
     ) {
@@ -347,16 +368,25 @@ impl Tree {
                 let package = meant.package.as_deref().unwrap_or(&meant.name);
                 let root = by_folder
                     .or_else(|| by_package.get(package).copied())
-                    .or_else(|| by_package.get(package.replace('_', "-").as_str()).copied());
+                    .or_else(|| by_package.get(package.replace('_', "-").as_str()).copied())
+                    .or_else(|| self.bundled(manifest, &dependency.name, dir, graph));
                 dependencies.insert(dependency.name.clone(), root);
             }
             self.crates[index].dependencies = dependencies;
+            self.crates[index].default_features = manifest.default_features.clone();
         }
     }
 
     /// The crate's root that `file` belongs to.
     pub(crate) fn root_of(&self, file: FileId) -> FileId {
         self.places.get(&file).map_or(file, |place| self.crates[place.krate].root)
+    }
+
+    /// True if the condition of a `#[cfg(..)]` in `file` holds for an ordinary build.
+    pub(crate) fn is_on(&self, file: FileId, condition: &str) -> bool {
+        let krate = self.places.get(&file).map(|place| &self.crates[place.krate]);
+        let features = krate.map(|krate| krate.default_features.as_slice()).unwrap_or_default();
+        cfg::holds(condition, features)
     }
 
     pub(crate) fn same_crate(&self, a: FileId, b: FileId) -> bool {

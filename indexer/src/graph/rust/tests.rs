@@ -528,3 +528,262 @@ fn deep_nesting_ends_without_an_abort() {
     }
     assert!(Graph::empty().files().is_empty());
 }
+
+/// The lines that mention the symbol at the cursor, with role and certainty.
+fn check_references(fixture: &str, expect: Expect) {
+    let loaded = load(fixture, "src/lib.rs");
+    let resolution = loaded.graph.resolve(loaded.cursor());
+    let symbol = resolution.candidates.first().expect("a definition at the cursor").symbol;
+    let lines: Vec<String> = loaded
+        .graph
+        .references(symbol, &crate::Cancel::never())
+        .iter()
+        .map(|reference| {
+            let file = &loaded.fixture.files[reference.at.file.0 as usize];
+            let at = crate::text::LineIndex::new(&file.text).line_col(reference.at.range.start);
+            format!(
+                "{}:{}:{} {:?} {:?}",
+                file.path,
+                at.line + 1,
+                at.col + 1,
+                reference.role,
+                reference.certainty
+            )
+        })
+        .collect();
+    expect.assert_eq(&lines.join("\n"));
+}
+
+#[test]
+fn a_pattern_that_names_a_field_and_a_local_mentions_the_field() {
+    check_references(
+        r#"
+struct A { si$0ze: u8 }
+struct B { size: u8 }
+fn f(a: A, b: B) -> u8 { let A { size } = a; let B { size: other } = b; size + other }
+"#,
+        expect!["src/lib.rs:3:34 Reference Exact"],
+    );
+}
+
+#[test]
+fn what_fills_in_a_method_of_a_trait_mentions_it() {
+    check_references(
+        r#"
+//- /src/lib.rs
+trait Shape { fn ar$0ea(&self) -> u8; }
+struct A; impl Shape for A { fn area(&self) -> u8 { 1 } }
+struct B; impl B { fn area(&self) -> u8 { 1 } }
+fn f(shape: &dyn Shape, other: u8) { shape.area(); unknown.area(); }
+//- /README.md
+# Shapes
+Ask `area` for the area.
+"#,
+        expect![[r#"
+            src/lib.rs:2:33 Definition Exact
+            src/lib.rs:4:44 Call Inferred"#]],
+    );
+}
+
+#[test]
+fn documentation_is_its_own_edge() {
+    let fixture = r#"
+//- /src/lib.rs
+pub fn only$0_here() {}
+//- /README.md
+# Usage
+Call `only_here` first.
+"#;
+    let loaded = load(fixture, "src/lib.rs");
+    let symbol = loaded.graph.resolve(loaded.cursor()).candidates[0].symbol;
+    let edges = loaded.graph.documents(symbol, &crate::Cancel::never());
+    let shown: Vec<String> = edges.iter().map(|edge| loaded.show(edge.from)).collect();
+    assert_eq!(shown, ["/README.md 1:3 heading Usage"]);
+}
+
+#[test]
+fn tests_of_a_function_are_found_through_its_callers() {
+    let fixture = r#"
+fn de$0ep() {}
+fn api() { deep() }
+fn unused() { deep() }
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn covers_it() { super::api(); }
+    #[test]
+    fn something_else() {}
+}
+"#;
+    let loaded = load(fixture, "src/lib.rs");
+    let symbol = loaded.graph.resolve(loaded.cursor()).candidates[0].symbol;
+    let tests = loaded.graph.tests_of(symbol, 10, &crate::Cancel::never());
+    let shown: Vec<String> =
+        tests.iter().map(|(id, steps)| format!("{} after {steps}", loaded.show(*id))).collect();
+    assert_eq!(shown, ["/src/lib.rs 7:8 function covers_it after 2"]);
+}
+
+#[test]
+fn associated_type_through_a_qualified_path() {
+    check_definition(
+        r#"
+trait First { type Out; }
+trait Second { type Out; }
+struct A;
+impl First for A { type Out = u8; }
+impl Second for A { type Out = u16; }
+fn f() -> <A as Second>::O$0ut { 1 }
+"#,
+        expect!["/src/lib.rs 5:26 type-alias Out Exact"],
+    );
+    check_definition(
+        r#"
+trait First { type Out; }
+trait Second { type Out; }
+fn f<T: First + Second>() -> <T as Second>::O$0ut { todo!() }
+"#,
+        expect!["/src/lib.rs 2:21 type-alias Out Exact"],
+    );
+}
+
+#[test]
+fn variants_through_an_alias_of_the_enum() {
+    check_definition(
+        r#"
+enum Problem { Missing }
+enum Other { Missing }
+type P = Problem;
+fn f() -> P { P::Miss$0ing }
+"#,
+        expect!["/src/lib.rs 1:16 variant Missing Exact"],
+    );
+}
+
+#[test]
+fn an_exported_macro_under_a_new_name() {
+    check_definition(
+        r#"
+//- /src/lib.rs
+#[macro_use]
+mod macros;
+mod user;
+//- /src/macros.rs
+#[macro_export]
+macro_rules! __private_check { () => {}; }
+//- /src/user.rs
+use crate::__private_check as check;
+fn f() { che$0ck!(); }
+"#,
+        expect!["/src/macros.rs 2:14 macro __private_check Exact"],
+    );
+}
+
+#[test]
+fn the_alternative_that_an_ordinary_build_has() {
+    check_definition(
+        r#"
+//- /Cargo.toml
+[package]
+name = "app"
+[features]
+default = ["full"]
+full = []
+//- /src/lib.rs
+mod real;
+#[cfg(feature = "full")]
+pub use real::Thing;
+#[cfg(not(feature = "full"))]
+pub struct Thing;
+fn f(thing: Thi$0ng) {}
+//- /src/real.rs
+pub struct Thing;
+"#,
+        expect!["/src/real.rs 1:12 struct Thing Exact"],
+    );
+}
+
+#[test]
+fn items_of_a_macro_without_parameters_stand_where_it_does() {
+    check_definition(
+        r#"
+//- /src/lib.rs
+macro_rules! root {
+    () => {
+        mod inner;
+        pub use self::inner::run;
+        #[macro_use]
+        mod macros { macro_rules! nothing { () => {} } }
+    };
+}
+root!();
+fn f() { crate::r$0un() }
+//- /src/inner.rs
+pub fn run() {}
+"#,
+        expect!["/src/inner.rs 1:8 function run Exact"],
+    );
+}
+
+#[test]
+fn a_dependency_that_the_package_carries_without_its_manifest() {
+    check_definition(
+        r#"
+//- /Cargo.toml
+[package]
+name = "app"
+[dependencies]
+app_core = "1"
+//- /src/lib.rs
+pub use app_core::de;
+fn f() -> Result<(), u8> { de::Error::inv$0alid() }
+//- /src/core/lib.rs
+macro_rules! root { () => { mod de; } }
+root!();
+//- /src/core/de/mod.rs
+pub trait Error { fn invalid() {} }
+"#,
+        expect!["/src/core/de/mod.rs 1:22 method invalid Inferred"],
+    );
+}
+
+#[test]
+fn a_local_that_a_macro_defines_has_the_type_of_the_only_field_so_called() {
+    check_definition(
+        r#"
+macro_rules! with { ($self:ident, $x:ident => $($rest:tt)*) => { let $x = $self.0; $($rest)* } }
+struct Router { path_router: Paths }
+struct Paths; impl Paths { fn merge(&self) {} }
+struct Other; impl Other { fn merge(&self) {} }
+fn f(router: (Router,)) { with!(router, this => { this.path_router.mer$0ge(); }) }
+"#,
+        expect!["/src/lib.rs 3:31 method merge Inferred"],
+    );
+}
+
+#[test]
+fn a_type_in_parentheses_and_lists_of_other_libraries() {
+    check_definition(
+        r#"
+trait Stream { fn next(&self); }
+trait Other { fn next(&self); }
+fn f(stream: &mut (impl Stream + ?Sized)) { stream.ne$0xt() }
+"#,
+        expect!["/src/lib.rs 1:19 method next Inferred"],
+    );
+    check_definition(
+        r#"
+//- /Cargo.toml
+[package]
+name = "app"
+[dependencies]
+smallvec = "1"
+//- /src/lib.rs
+use smallvec::SmallVec;
+struct A; impl A { fn go(&self) {} }
+struct B; impl B { fn go(&self) {} }
+type Few<T> = SmallVec<[T; 4]>;
+fn f(list: Few<A>) { list[0].g$0o(); for a in list { a.go(); } }
+"#,
+        expect!["/src/lib.rs 2:23 method go Exact"],
+    );
+}

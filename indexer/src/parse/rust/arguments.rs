@@ -82,9 +82,12 @@ fn is_mostly_items(root: Node<'_>) -> bool {
     let (mut n_items, mut n_others) = (0, 0);
     for child in root.named_children(&mut cursor).filter(|child| !child.is_extra()) {
         let kind = child.kind();
-        match kind.ends_with("_item") || kind.ends_with("_declaration") {
-            true => n_items += usize::from(kind != "attribute_item"),
-            false => n_others += 1,
+        match kind {
+            "attribute_item" | "inner_attribute_item" | "macro_invocation" => {}
+            "expression_statement" | "empty_statement" if !child.has_error() => {}
+            "macro_definition" => n_items += 1,
+            _ if kind.ends_with("_item") || kind.ends_with("_declaration") => n_items += 1,
+            _ => n_others += 1,
         }
     }
     n_items > n_others

@@ -195,21 +195,47 @@ impl<'a> Extractor<'a> {
         // Inside, only names are known.
         self.parents.push(symbol);
         let mut cursor = node.walk();
-        let rules: Vec<Node<'_>> = node
+        let rules: Vec<(Option<Node<'_>>, Node<'_>)> = node
             .named_children(&mut cursor)
             .filter(|child| child.kind() == "macro_rule")
-            .filter_map(|rule| rule.child_by_field_name("right"))
+            .filter_map(|rule| {
+                Some((rule.child_by_field_name("left"), rule.child_by_field_name("right")?))
+            })
             .collect();
-        for rule in rules {
-            self.macro_body(rule);
+        for (pattern, body) in rules {
+            let is_constant = pattern.is_some_and(|node| {
+                let text = tags::range(node).slice(self.text);
+                text.get(1..text.len().saturating_sub(1)).is_some_and(|t| t.trim().is_empty())
+            });
+            if is_constant
+                && self.is_item_position()
+                && self.is_invoked_here(tags::range(name).slice(self.text))
+                && let Some(tree) = self.item_tree(body)
+            {
+                // Nothing is put in: the items stand where the macro does.
+                let macro_symbol = self.parents.pop();
+                self.walk_argument(&tree);
+                self.parents.extend(macro_symbol);
+                self.argument_trees.insert(body.id(), Some(tree));
+            } else {
+                self.macro_body(body);
+            }
         }
         self.parents.pop();
         false
     }
 
-    pub(super) fn use_declaration(&mut self, node: Node<'_>) {
+    /// True if the file writes `name!(..)` somewhere.
+    fn is_invoked_here(&self, name: &str) -> bool {
+        memchr::memmem::find(self.text.as_bytes(), format!("{name}!(").as_bytes()).is_some()
+            || memchr::memmem::find(self.text.as_bytes(), format!("{name}! {{").as_bytes())
+                .is_some()
+    }
+
+    pub(super) fn use_declaration(&mut self, node: Node<'_>, prefix: &Prefix) {
         let Some(argument) = node.child_by_field_name("argument") else { return };
         let is_public = self.is_public(node);
+        let first = self.facts.uses.len();
         // (tree, path in front of it), outermost first.
         let mut waiting = vec![(argument, Vec::new(), false)];
         let mut n_done = 0;
@@ -269,6 +295,15 @@ impl<'a> Extractor<'a> {
                     self.use_leaf(front, is_global, None, is_public, false);
                 }
             }
+        }
+        self.condition_uses(first, prefix);
+    }
+
+    /// Gives the uses from `first` on the condition in front of their declaration.
+    fn condition_uses(&mut self, first: usize, prefix: &Prefix) {
+        let cfg = prefix.cfg.map(|range| self.intern(range.slice(self.text)));
+        for import in &mut self.facts.uses[first..] {
+            import.cfg = cfg;
         }
     }
 
@@ -337,13 +372,15 @@ impl<'a> Extractor<'a> {
             }
         }
         let name = name.filter(|_| !is_glob);
-        self.facts.uses.push(Use { scope: self.scope(), path, name, is_public });
+        self.facts.uses.push(Use { scope: self.scope(), path, name, is_public, cfg: None });
     }
 
-    pub(super) fn extern_crate(&mut self, node: Node<'_>) {
+    pub(super) fn extern_crate(&mut self, node: Node<'_>, prefix: &Prefix) {
+        let first = self.facts.uses.len();
         let Some(name) = node.child_by_field_name("name") else { return };
         let segments = vec![tags::range(name)];
         self.use_leaf(segments, true, node.child_by_field_name("alias"), false, false);
+        self.condition_uses(first, prefix);
     }
 
     pub(super) fn self_parameter(&mut self, node: Node<'_>) {

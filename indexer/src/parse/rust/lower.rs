@@ -80,6 +80,10 @@ impl<'a> Extractor<'a> {
             Some(arguments) => self.types_in(arguments, depth + 1),
             None => Box::default(),
         };
+        let of_trait = qualified
+            .filter(|node| node.kind() == "qualified_type")
+            .and_then(|node| node.child_by_field_name("alias"))
+            .map(|node| self.ty_at_depth(node, depth + 1));
         let qualified = qualified.map(|node| {
             let inner = match node.kind() {
                 "qualified_type" => node.child_by_field_name("type").unwrap_or(node),
@@ -92,6 +96,7 @@ impl<'a> Extractor<'a> {
             at: node.start_byte() as u32,
             is_global: tags::range(node).slice(self.text).starts_with("::"),
             qualified,
+            of_trait,
             segments: names.into(),
             args,
         });
@@ -142,6 +147,16 @@ impl<'a> Extractor<'a> {
                 Some(inner) => Type::Slice(self.ty_at_depth(inner, depth + 1)),
                 None => Type::Unknown,
             },
+            // The grammar has no parentheses in types.
+            "tuple_type"
+                if node.named_child_count() == 1
+                    && !tags::range(node).slice(self.text).contains(',') =>
+            {
+                match node.named_child(0) {
+                    Some(inner) => self.lower_type(inner, depth + 1),
+                    None => Type::Unknown,
+                }
+            }
             "tuple_type" | "unit_type" => Type::Tuple(self.types_in(node, depth + 1)),
             "function_type" => {
                 Type::Fn(field("return_type").map(|node| self.ty_at_depth(node, depth + 1)))

@@ -33,7 +33,14 @@ pub(crate) fn extract(text: &str, tree: &Tree) -> Extracted {
     facts.refs.shrink_to_fit();
     let mut occurrences = extractor.occurrences;
     occurrences.sort_unstable_by_key(|o| (o.range.start, o.role != Role::Definition));
-    occurrences.dedup_by_key(|o| o.range.start);
+    let shorthands = extractor.shorthands;
+    occurrences.dedup_by(|next, before| {
+        // `Point { x }` as a pattern defines a local and mentions a field.
+        next.range.start == before.range.start
+            && !(before.role == Role::Definition
+                && next.role == Role::Reference
+                && shorthands.contains(&next.range.start))
+    });
     Extracted {
         symbols: extractor.symbols,
         occurrences,
@@ -54,6 +61,8 @@ struct Prefix {
     is_cfg_test: bool,
     path: Option<Box<str>>,
     exported_macro: bool,
+    /// What stands between the parentheses of `cfg`; the last one counts.
+    cfg: Option<ByteRange>,
 }
 
 /// Something opened on the way down, closed when the walk leaves its node.
@@ -91,6 +100,8 @@ struct Extractor<'a> {
     argument_trees: FxHashMap<usize, Option<Tree>>,
     argument_parser: Option<Parser>,
     n_macros_around: usize,
+    /// Where patterns name a field and a local at once.
+    shorthands: FxHashSet<u32>,
 }
 
 impl<'a> Extractor<'a> {
@@ -117,6 +128,7 @@ impl<'a> Extractor<'a> {
             argument_trees: FxHashMap::default(),
             argument_parser: None,
             n_macros_around: 0,
+            shorthands: FxHashSet::default(),
         };
         // The file as a module: what a crate's name and `crate` mean. It is nobody's parent.
         extractor.symbols.push(module_symbol());
@@ -209,11 +221,11 @@ impl<'a> Extractor<'a> {
                 return false;
             }
             "use_declaration" => {
-                self.use_declaration(node);
+                self.use_declaration(node, &prefix);
                 return false;
             }
             "extern_crate_declaration" => {
-                self.extern_crate(node);
+                self.extern_crate(node, &prefix);
                 return false;
             }
             "match_arm" => self.match_arm(node, depth),
@@ -483,7 +495,8 @@ impl<'a> Extractor<'a> {
             is_public,
             is_test,
         });
-        self.facts.items.push(Item { scope: self.scope(), ..facts });
+        let cfg = prefix.cfg.map(|range| self.intern(range.slice(self.text)));
+        self.facts.items.push(Item { scope: self.scope(), cfg, ..facts });
         index
     }
 
@@ -552,6 +565,13 @@ impl<'a> Extractor<'a> {
         let inner = text.trim_start_matches("#[").trim_end_matches(']').trim();
         let path = inner.split(['(', '=', ' ']).next().unwrap_or("");
         self.prefix.is_test |= path == "test" || path.ends_with("::test");
+        if path == "cfg"
+            && let Some(open) = text.find('(')
+            && let Some(close) = text.rfind(')')
+        {
+            let start = range.start + open as u32 + 1;
+            self.prefix.cfg = Some(ByteRange::new(start, (range.start + close as u32).max(start)));
+        }
         if path == "cfg" && inner.contains("test") && !inner.contains("not(test") {
             self.prefix.is_cfg_test |= inner == "cfg(test)" || inner.starts_with("cfg(all(test");
         }

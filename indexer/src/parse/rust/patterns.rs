@@ -4,8 +4,8 @@ use tree_sitter::Node;
 
 use super::{Extractor, Prefix};
 use crate::{
-    facts::SymbolKind,
-    graph::rust::facts::{Binding, Item, Origin, ScopeKind, Step, TypeId},
+    facts::{Role, SymbolKind},
+    graph::rust::facts::{Binding, Item, Origin, Ref, ScopeKind, Step, TypeId},
     parse::tags,
     text::ByteRange,
 };
@@ -142,8 +142,8 @@ impl Extractor<'_> {
                         && let Some(symbol) = self.same_name(first, name)
                     {
                         // `A(x) | B(x)`: one local.
-                        let reference = crate::graph::rust::facts::Ref::Local(symbol);
-                        self.occurrence(range, crate::facts::Role::Reference, Some(reference));
+                        let reference = Ref::Local(symbol);
+                        self.occurrence(range, Role::Reference, Some(reference));
                         continue;
                     }
                     self.bind(range, kind, origin, &steps, visible_from);
@@ -151,6 +151,12 @@ impl Extractor<'_> {
                 "shorthand_field_identifier" => {
                     self.done.insert(node.id());
                     self.bind(tags::range(node), kind, origin, &steps, visible_from);
+                    if let Some(&Step::Named(path, _)) = steps.last() {
+                        // The name is the field's as well.
+                        let range = tags::range(node);
+                        self.shorthands.insert(range.start);
+                        self.occurrence(range, Role::Reference, Some(Ref::FieldOf(path)));
+                    }
                 }
                 "match_pattern"
                 | "mut_pattern"
