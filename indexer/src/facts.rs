@@ -8,7 +8,7 @@ use crate::{Language, text::ByteRange};
 
 /// Part of every facts key. Raise it when the meaning or the layout of [`FileFacts`] changes;
 /// stored facts of another version are extracted anew.
-pub const EXTRACTOR_VERSION: u32 = 2;
+pub const EXTRACTOR_VERSION: u32 = 3;
 
 /// Everything derived from one file's text. Ranges are byte offsets into that text.
 #[derive(Clone, Debug, Serialize, Deserialize)]

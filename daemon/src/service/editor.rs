@@ -6,7 +6,7 @@ use fovea_api::{
 use fovea_indexer::{
     Language,
     facts::{Role, SymbolKind},
-    graph::{Candidate, Certainty},
+    graph::{Candidate, Certainty, FileRange},
     parse::ranges,
     text::{ByteRange, LineIndex},
 };
@@ -138,7 +138,7 @@ impl Query<'_> {
             let why = format!("`{new_name}` is no name in {}", language.name());
             return refuse(view, why);
         }
-        let references = graph.references(of.symbol, &self.cancel);
+        let references = graph.possible_references(of.symbol, &self.cancel);
         // The name under another name (an import's alias) stays as it is.
         let spelled = |reference: &fovea_indexer::graph::Reference| {
             let text = views.slice(reference.at.file, reference.at.range);
@@ -148,7 +148,9 @@ impl Query<'_> {
         let unsure: Vec<String> = references
             .iter()
             .filter(|reference| {
-                reference.role != Role::Definition && reference.certainty != Certainty::Exact
+                let is_unsure = reference.certainty != Certainty::Exact;
+                reference.role != Role::Definition && is_unsure
+                    || graph.has_two_meanings(reference.at)
             })
             .map(|reference| {
                 let location = views.location(reference.at.file, reference.at.range);
@@ -163,6 +165,12 @@ impl Query<'_> {
                 unsure[..unsure.len().min(N_NAMED)].join(", "),
                 if unsure.len() > N_NAMED { ", ..." } else { "" },
             );
+            return refuse(view, why);
+        }
+        let own = graph.symbol(of.symbol).map(|symbol| symbol.name_range);
+        let own = own.map(|range| FileRange { file: of.symbol.file, range });
+        if own.is_some_and(|own| graph.has_two_meanings(own)) {
+            let why = format!("`{name}` names a field as well where it is defined");
             return refuse(view, why);
         }
         if references.len() > MAX_RENAMED {

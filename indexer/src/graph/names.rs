@@ -159,7 +159,7 @@ fn kind_fit(role: Role, kind: SymbolKind) -> i32 {
 
 /// Number of leading folders two paths share.
 fn shared_folders(a: &str, b: &str) -> i32 {
-    let folder = |path: &str| path.rsplit_once('/').map_or(String::new(), |(f, _)| f.to_owned());
-    let (a, b) = (folder(a), folder(b));
+    let folder = |path: &str| path.rfind('/').unwrap_or(0);
+    let (a, b) = (&a[..folder(a)], &b[..folder(b)]);
     a.split('/').zip(b.split('/')).take_while(|(a, b)| a == b && !a.is_empty()).count() as i32
 }

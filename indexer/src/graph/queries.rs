@@ -49,6 +49,19 @@ impl Graph {
     /// the symbol is [`Graph::documents`]. What fills in a trait's item counts as a mention of it.
     #[must_use]
     pub fn references(&self, symbol: SymbolId, cancel: &Cancel) -> Vec<Reference> {
+        let is_resolved = |reference: &Reference| {
+            let support = self.facts(reference.at.file).map(|facts| facts.language.support());
+            support == Some(Support::Resolved)
+        };
+        let mut references = self.possible_references(symbol, cancel);
+        references.retain(|r| r.certainty != Certainty::NameOnly || !is_resolved(r));
+        references
+    }
+
+    /// [`Graph::references`] and the places that may mean `symbol` because they share its name and
+    /// nothing better is known: what a rename must not overlook.
+    #[must_use]
+    pub fn possible_references(&self, symbol: SymbolId, cancel: &Cancel) -> Vec<Reference> {
         let Some(facts) = self.symbol(symbol) else { return Vec::new() };
         let is_local = matches!(facts.kind, SymbolKind::Parameter | SymbolKind::TypeParameter)
             || facts.kind == SymbolKind::Variable && facts.parent.is_some();
@@ -77,10 +90,7 @@ impl Graph {
                 continue;
             }
             let resolution = self.resolve_occurrence(file, index);
-            let is_resolved = facts.language.support() == Support::Resolved;
-            if let Some(certainty) = means(&resolution, symbol)
-                && !(is_resolved && certainty == Certainty::NameOnly)
-            {
+            if let Some(certainty) = means(&resolution, symbol) {
                 into.push(Reference {
                     at: FileRange { file, range: occurrence.range },
                     role: occurrence.role,
@@ -89,6 +99,16 @@ impl Graph {
                 });
             }
         }
+    }
+
+    /// True if the name at `at` is two names at once, as a field and a local in `Point { x }`: it
+    /// cannot be renamed for one alone.
+    #[must_use]
+    pub fn has_two_meanings(&self, at: FileRange) -> bool {
+        let Some(facts) = self.facts(at.file) else { return false };
+        let first = facts.occurrences.partition_point(|o| o.range.start < at.range.start);
+        let here = facts.occurrences[first..].iter().take_while(|o| o.range == at.range).count();
+        here > 1 || here == 1 && self.resolve_occurrence(at.file, first).candidates.len() > 1
     }
 
     /// Adds the names of the items in `impl`s that fill in the trait's item `symbol`.

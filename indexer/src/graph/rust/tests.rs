@@ -787,3 +787,22 @@ fn f(list: Few<A>) { list[0].g$0o(); for a in list { a.go(); } }
         expect!["/src/lib.rs 2:23 method go Exact"],
     );
 }
+
+#[test]
+fn a_name_that_only_fits_is_possible_and_a_shorthand_is_two_names() {
+    let loaded = load(
+        r#"
+struct A { si$0ze: u8 }
+struct B { size: u8 }
+fn f(a: A, size: u8) { let A { size: other } = a; let b = A { size }; unknown.size; }
+"#,
+        "src/lib.rs",
+    );
+    let symbol = loaded.graph.resolve(loaded.cursor()).candidates[0].symbol;
+    let never = crate::Cancel::never();
+    let sure = loaded.graph.references(symbol, &never);
+    assert_eq!(sure.len(), 2);
+    let two: Vec<bool> = sure.iter().map(|r| loaded.graph.has_two_meanings(r.at)).collect();
+    assert_eq!(two, [false, true]);
+    assert_eq!(loaded.graph.possible_references(symbol, &never).len(), 3);
+}
