@@ -63,6 +63,12 @@ pub enum Command {
     Callers(TargetArgs),
     /// List what a function calls.
     Callees(TargetArgs),
+    /// List what a change may reach, tests among it.
+    Impact(ImpactArgs),
+    /// List bases and implementations of a type or method.
+    Hierarchy(TargetArgs),
+    /// Draw the symbols around one: users and what is used.
+    Graph(GraphArgs),
     /// List symbols whose name fits, or those of one file.
     Symbols(SymbolsArgs),
     /// Print the map of the repository.
@@ -118,7 +124,8 @@ pub enum Command {
         /// Which shell.
         shell: clap_complete::Shell,
     },
-    /// Print the man page.
+    /// Print the man page; for packagers, so it is not listed.
+    #[command(about = "Print the man page", hide = true)]
     Man,
     /// Runs the model; started by the daemon.
     #[command(hide = true)]
@@ -250,6 +257,45 @@ pub struct TargetArgs {
     /// A position (both numbers from 1, columns in characters), or a symbol's name.
     #[arg(value_name = "FILE:LINE:COL|NAME")]
     pub target: String,
+}
+
+#[derive(Debug, Args)]
+pub struct ImpactArgs {
+    /// A position (both numbers from 1, columns in characters), or a symbol's name.
+    #[arg(value_name = "FILE:LINE:COL|NAME")]
+    pub target: String,
+    /// Most symbols.
+    #[arg(short = 'n', long, default_value_t = 100)]
+    pub limit: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct GraphArgs {
+    /// A position (both numbers from 1, columns in characters), or a symbol's name.
+    #[arg(value_name = "FILE:LINE:COL|NAME")]
+    pub target: String,
+    /// How it is written.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: GraphFormat,
+    /// Steps from the symbol.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub depth: u8,
+    /// Most symbols.
+    #[arg(short = 'n', long, default_value_t = 60)]
+    pub limit: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum GraphFormat {
+    /// One HTML file: searchable, zoomable, nothing to load.
+    Html,
+    /// An image.
+    #[default]
+    Svg,
+    /// For Graphviz.
+    Dot,
+    /// For Markdown.
+    Mermaid,
 }
 
 #[derive(Debug, Args)]
@@ -546,6 +592,9 @@ mod tests {
               refs         List the references to what is at a position, or to a name
               callers      List the callers of a function
               callees      List what a function calls
+              impact       List what a change may reach, tests among it
+              hierarchy    List bases and implementations of a type or method
+              graph        Draw the symbols around one: users and what is used
               symbols      List symbols whose name fits, or those of one file
               outline      Print the map of the repository
               context      Print the prompt that a completion at a position would get
@@ -568,7 +617,6 @@ mod tests {
               eval         Measure how much project context improves completions
               schema       Print the JSON schema of --json
               completions  Print shell completions
-              man          Print the man page
 
             Options:
                   --root <DIR>  Workspace folder [default: found from file or folder]

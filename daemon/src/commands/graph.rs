@@ -1,9 +1,10 @@
-//! `fovea def`, `refs`, `callers` and `callees`.
+//! `fovea def`, `refs`, `callers`, `callees`, `impact` and `hierarchy`.
 
 use fovea_api::{Answer, At, Freshness, Method};
 
 use super::{Context, print, target};
 use crate::{
+    cli::ImpactArgs,
     exit_codes::ExitCode,
     output::{Failure, Output, Style},
 };
@@ -61,6 +62,43 @@ pub(super) fn callers(context: &mut Context, target: &str) -> Result<ExitCode, F
 pub(super) fn callees(context: &mut Context, target: &str) -> Result<ExitCode, Failure> {
     let answer = ask(context, target, |at| Method::Callees { at })?;
     context.show(answer, edges)
+}
+
+pub(super) fn impact(context: &mut Context, args: &ImpactArgs) -> Result<ExitCode, Failure> {
+    let limit = args.limit;
+    let answer = ask(context, &args.target, |at| Method::Impact { at, limit })?;
+    context.show(answer, |out, answer| {
+        let Answer::Impact { reached, has_more, .. } = answer else { return false };
+        for found in reached {
+            out.styled(Style::Dim, &format!("{:>2} ", found.n_steps));
+            if found.is_test {
+                out.styled(Style::Good, "test ");
+            }
+            print::symbol(out, &found.symbol);
+        }
+        if *has_more {
+            out.styled(Style::Dim, "   there is more; --limit shows it").line();
+        }
+        !reached.is_empty()
+    })
+}
+
+pub(super) fn hierarchy(context: &mut Context, target: &str) -> Result<ExitCode, Failure> {
+    let answer = ask(context, target, |at| Method::Hierarchy { at })?;
+    context.show(answer, |out, answer| {
+        let Answer::Hierarchy(Some(found)) = answer else { return false };
+        for symbol in &found.supers {
+            out.styled(Style::Dim, "above ");
+            print::symbol(out, symbol);
+        }
+        out.styled(Style::Dim, "here  ");
+        print::symbol(out, &found.of);
+        for symbol in &found.subs {
+            out.styled(Style::Dim, "below ");
+            print::symbol(out, symbol);
+        }
+        true
+    })
 }
 
 fn ask(

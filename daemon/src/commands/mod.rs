@@ -15,6 +15,7 @@ mod lsp;
 mod mcp;
 mod model;
 mod outline;
+mod picture;
 mod print;
 mod schema;
 mod search;
@@ -44,6 +45,7 @@ use crate::{
 pub use demo::DemoView;
 pub use doctor::Check;
 pub use model::ModelsView;
+pub use picture::GraphPicture;
 pub(crate) use target::parse as typed_position;
 
 /// What commands print that no daemon is asked for.
@@ -60,6 +62,8 @@ pub enum Local {
     File(Option<PathBuf>),
     /// `doctor`.
     Doctor(Vec<Check>),
+    /// `graph`.
+    Graph(GraphPicture),
     /// `demo`.
     Demo(DemoView),
     /// `daemon start` and `daemon stop`: what happened.
@@ -118,6 +122,9 @@ fn dispatch(command: Command, context: &mut Context) -> Result<ExitCode, Failure
         Command::Refs(args) => graph::references(context, &args.target),
         Command::Callers(args) => graph::callers(context, &args.target),
         Command::Callees(args) => graph::callees(context, &args.target),
+        Command::Impact(args) => graph::impact(context, &args),
+        Command::Hierarchy(args) => graph::hierarchy(context, &args.target),
+        Command::Graph(args) => picture::run(context, &args),
         Command::Symbols(args) => symbols::run(context, &args),
         Command::Outline(args) => outline::run(context, &args),
         Command::Context(args) => context::run(context, &args),
