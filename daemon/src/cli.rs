@@ -505,6 +505,21 @@ pub enum EvalCommand {
     },
     /// Complete the points of a file in several ways; --root is the folder of their checkouts.
     Completion(EvalCompletionArgs),
+    /// Measure how the index alone ranks the name at a cursor, on lines of repositories.
+    Names {
+        /// Repositories to draw lines from.
+        #[arg(required = true, value_name = "DIR")]
+        dirs: Vec<PathBuf>,
+        /// Lines of each repository.
+        #[arg(long, default_value_t = 300, value_name = "N")]
+        lines: usize,
+        /// Which lines are drawn.
+        #[arg(long, default_value_t = 1, value_name = "N")]
+        seed: u64,
+        /// Learn the weights anew on these lines and print them.
+        #[arg(long)]
+        fit: bool,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -6,8 +6,10 @@ use fovea_indexer::{ContentHash, FileFacts, Language, Snapshot, graph::Certainty
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    continuation, finish,
+    continuation::{self, Continuation},
+    finish,
     plan::NameCandidate,
+    ranking::Names,
     request::PlanRequest,
     sources::{Scene, candidates, similar, usage},
 };
@@ -49,14 +51,9 @@ pub struct IndexCompletion {
 /// What can stand at the cursor by the index alone, best first. Needs no model and no plan.
 #[must_use]
 pub fn complete_from_index(snapshot: &Snapshot, request: &PlanRequest) -> Vec<IndexCompletion> {
-    let language = Language::of_path(&request.path).unwrap_or(Language::Text);
-    let facts = buffer_facts(snapshot, request, language);
-    let scene = Scene::new(snapshot, request, language, facts, Default::default());
-    let mut files = usage::propose(&scene).files;
-    files.extend(similar::best_windows(&scene, &[]).into_iter().map(|window| window.file));
-    dedup(&mut files);
-    let continuations = continuation::find(&scene, &files, N_CONTINUATIONS);
-    let names = candidates::collect(&scene, &continuations, N_NAMES);
+    let scene = scene(snapshot, request);
+    let continuations = continuations(&scene);
+    let names = candidates::collect(&scene, &continuations, N_NAMES).names;
     let partial = scene.offers.partial.slice(&request.text);
 
     let mut out: Vec<IndexCompletion> = Vec::new();
@@ -105,6 +102,28 @@ pub fn complete_from_index(snapshot: &Snapshot, request: &PlanRequest) -> Vec<In
     let mut seen = rustc_hash::FxHashSet::default();
     out.retain(|item| seen.insert(item.text.clone()));
     out
+}
+
+/// Every name that can stand at the cursor, with the features that rank it.
+#[must_use]
+pub fn describe_names(snapshot: &Snapshot, request: &PlanRequest) -> Names {
+    let scene = scene(snapshot, request);
+    let found = candidates::describe(&scene, &continuations(&scene));
+    let names = found.names.into_iter().map(|(described, _)| described).collect();
+    Names { is_member: found.is_member, names, rest: found.rest }
+}
+
+fn scene<'a>(snapshot: &'a Snapshot, request: &'a PlanRequest) -> Scene<'a> {
+    let language = Language::of_path(&request.path).unwrap_or(Language::Text);
+    let facts = buffer_facts(snapshot, request, language);
+    Scene::new(snapshot, request, language, facts, Default::default())
+}
+
+fn continuations(scene: &Scene<'_>) -> Vec<Continuation> {
+    let mut files = usage::propose(scene).files;
+    files.extend(similar::best_windows(scene, &[]).into_iter().map(|window| window.file));
+    dedup(&mut files);
+    continuation::find(scene, &files, N_CONTINUATIONS)
 }
 
 /// The facts of the buffer: the snapshot's if it has this very text, else parsed now.

@@ -12,7 +12,7 @@
 //! Modules in reading order: [`request`] what a caller asks · [`plan`](mod@plan) the answer ·
 //! [`tokens`] counting · [`tuning`] the numbers chosen by measurement · [`lex`] strings, comments and brackets of unfinished code · [`window`] the
 //! text around the cursor · [`gate`] whether other files can help here · `sources` what other files
-//! propose · [`continuation`] how the project went on after the same tokens · [`pack`] proposals into
+//! propose · [`ranking`] which name comes next · [`continuation`] how the project went on after the same tokens · [`pack`] proposals into
 //! a budget · [`format`](mod@format) the model families' prompt formats · [`render`](mod@render) plan
 //! to prompt · [`finish`](mod@finish) model output to suggestion · [`index_completion`] completion without a
 //! model · [`outline`](mod@outline) the repository map.
@@ -26,6 +26,7 @@ pub mod lex;
 pub mod outline;
 pub mod pack;
 pub mod plan;
+pub mod ranking;
 pub mod render;
 pub mod request;
 mod sources;
@@ -39,7 +40,7 @@ pub use continuation::Continuation;
 pub use finish::{Repair, StopReason, Suggestion, finish};
 pub use format::PromptFormat;
 pub use gate::GateDecision;
-pub use index_completion::{Basis, IndexCompletion, complete_from_index};
+pub use index_completion::{Basis, IndexCompletion, complete_from_index, describe_names};
 pub use outline::{Outline, OutlineFocus, outline};
 pub use plan::{NameCandidate, Plan, Ring, RingCost, Segment, Source, plan};
 pub use render::{Piece, RenderedPrompt, RenderedSegment, render};

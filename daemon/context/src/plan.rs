@@ -17,7 +17,11 @@ use crate::{
     outline::{self, OutlineFocus},
     pack::{self, Proposal},
     request::{PlanRequest, Preset},
-    sources::{Scene, candidates, contracts, nearby, passages, similar, usage},
+    sources::{
+        Scene,
+        candidates::{self, Likeliest},
+        contracts, nearby, passages, similar, usage,
+    },
     tokens::TokenCounter,
     window,
 };
@@ -181,7 +185,7 @@ pub struct NameCandidate {
     #[serde(skip)]
     pub symbol: Option<SymbolId>,
     pub certainty: Certainty,
-    /// Higher is likelier; at most 1, and well below it where nothing is sure.
+    /// How likely it is that this name comes next, by the index alone: 0 to 1.
     pub weight: f32,
 }
 
@@ -194,6 +198,8 @@ pub struct Plan {
     pub gate: GateDecision,
     /// Names that fit at the cursor, likeliest first.
     pub candidates: Vec<NameCandidate>,
+    /// How likely it is that none of the known names comes next: a keyword, a literal, a new name.
+    pub rest: f32,
     /// The part of a name that was already typed; every candidate continues it.
     pub partial: String,
     /// True if only members of the receiver fit at the cursor.
@@ -272,7 +278,7 @@ pub fn plan(snapshot: &Snapshot, counter: &dyn TokenCounter, request: &PlanReque
         after.as_ref().and_then(|s| s.range).map_or(request.cursor() as u32, |range| range.end),
     );
     let mut proposals: Vec<Proposal> = Vec::new();
-    let mut candidates = Vec::new();
+    let mut likeliest = Likeliest::default();
     let mut is_member = false;
     if gate.near_field || gate.periphery {
         let mut meter = Meter::start(Ring::NearField, request);
@@ -312,7 +318,7 @@ pub fn plan(snapshot: &Snapshot, counter: &dyn TokenCounter, request: &PlanReque
                 true => Vec::new(),
                 false => continuation::find(&scene, &files, N_CONTINUATIONS),
             };
-            candidates = candidates::collect(&scene, &continuations, N_CANDIDATES);
+            likeliest = candidates::collect(&scene, &continuations, N_CANDIDATES);
         }
         meter.stop(request, proposals.len() - n_before);
         rings.push(meter);
@@ -353,7 +359,8 @@ pub fn plan(snapshot: &Snapshot, counter: &dyn TokenCounter, request: &PlanReque
         n_tokens: segments.iter().map(|segment| segment.n_tokens).sum(),
         segments,
         gate,
-        candidates,
+        candidates: likeliest.names,
+        rest: likeliest.rest,
         partial: lex::trailing_identifier(request.line_prefix()).to_owned(),
         is_member,
         rings,

@@ -221,6 +221,7 @@ mod tests {
             n_tokens: 0,
             gate: GateDecision::default(),
             candidates: Vec::new(),
+            rest: 1.0,
             partial: "ar".to_owned(),
             is_member: false,
             rings: Vec::new(),

@@ -39,6 +39,11 @@ pub(super) fn run(context: &mut Context, args: &EvalArgs) -> Result<ExitCode, Fa
                 .map_err(failed)?;
         }
         Some(EvalCommand::Completion(args)) => completion(context, args).map_err(failed)?,
+        Some(EvalCommand::Names { dirs, lines, seed, fit }) => {
+            let examples = eval::names::collect(dirs, *lines, *seed).map_err(failed)?;
+            let report = eval::names::report(&examples, *fit);
+            show(context, &report, &report).map_err(failed)?;
+        }
         None => repository(context, args).map_err(failed)?,
     }
     Ok(ExitCode::Ok)

@@ -5,12 +5,14 @@
 //! uses; [`points`] runs a file of points over checkouts in several ways at once; [`repository`]
 //! samples points from the user's own repository and compares. Modules: [`protocol`] requests and
 //! answers of a line · [`workspace`] a root indexed in memory · [`completer`] from plan to suggestion ·
-//! [`windows`] the plain builder to compare with · [`model`] the on-device model · [`metrics`] exact
+//! [`windows`] the plain builder to compare with · [`model`] the on-device model · [`names`] which name comes next,
+//! and the weights that decide it · [`metrics`] exact
 //! match and its relatives.
 
 pub mod completer;
 pub mod metrics;
 pub mod model;
+pub mod names;
 pub mod points;
 pub mod protocol;
 pub mod repository;

@@ -56,7 +56,7 @@ pub fn compare(
 ) -> Result<Report> {
     let name = root.file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
     let mut workspace = Workspace::open(root, name)?;
-    let points = sample(&workspace, n_points, seed);
+    let points = sample(&workspace, n_points, seed, Cut::Name);
     if points.is_empty() {
         bail!("`{}` has no Rust or Python lines to ask for", root.display());
     }
@@ -89,8 +89,22 @@ pub fn compare(
     Ok(Report { cases, without, without_interval, with, with_interval })
 }
 
+/// Where lines are cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// In front of one of the line's names.
+    Name,
+    /// In front of the line's first word as often as in front of one of its names.
+    Any,
+}
+
 /// Points and the text taken away, spread over the files by a seeded draw.
-fn sample(workspace: &Workspace, n_points: usize, seed: u64) -> Vec<(Point, String)> {
+pub(super) fn sample(
+    workspace: &Workspace,
+    n_points: usize,
+    seed: u64,
+    cut: Cut,
+) -> Vec<(Point, String)> {
     let snapshot = workspace.snapshot();
     let files: Vec<_> = snapshot
         .files()
@@ -113,7 +127,7 @@ fn sample(workspace: &Workspace, n_points: usize, seed: u64) -> Vec<(Point, Stri
         let line = lines[number].trim_end_matches('\r');
         let path = snapshot.path(file);
         let language = Language::of_path(path).unwrap_or(Language::Text);
-        let Some(col) = cut(line, language, &mut state) else { continue };
+        let Some(col) = column(line, language, cut, &mut state) else { continue };
         if points.iter().any(|(other, _)| other.file == path && other.line == number as u32 + 1) {
             continue;
         }
@@ -137,14 +151,17 @@ fn sample(workspace: &Workspace, n_points: usize, seed: u64) -> Vec<(Point, Stri
     points
 }
 
-/// Where to cut `line`: in front of one of its names; `None` for lines not worth asking for.
-fn cut(line: &str, language: Language, state: &mut u64) -> Option<usize> {
+/// Where to cut `line`; `None` for lines not worth asking for.
+fn column(line: &str, language: Language, cut: Cut, state: &mut u64) -> Option<usize> {
     let content = line.trim();
     let is_code = content.len() >= MIN_LINE
         && !content.starts_with(language.line_comment())
         && !content.starts_with(['"', '\'', '#', '*', '/']);
     if !is_code {
         return None;
+    }
+    if cut == Cut::Any && metrics::next(state).is_multiple_of(2) {
+        return Some(line.len() - line.trim_start().len());
     }
     let starts: Vec<usize> = lex::identifiers(line)
         .filter(|name| !lex::is_keyword(language, name))

@@ -164,6 +164,15 @@ impl Graph {
         files
     }
 
+    /// How many files mention `name` other than by defining it.
+    #[must_use]
+    pub fn n_files_mentioning(&self, name: &str) -> usize {
+        let visible = |(depth, entry): (usize, &NameEntry)| {
+            entry.mentions.iter().filter(|&&file| !self.is_hidden(file, depth)).count()
+        };
+        self.entries(name).map(visible).sum()
+    }
+
     /// `name` and every name that imports give to it, here or through another renaming.
     #[must_use]
     pub(crate) fn names_of(&self, name: &str) -> Vec<Box<str>> {

@@ -53,6 +53,21 @@ impl Query {
         counts
     }
 
+    /// Whether `word` is one of the query's words, in any case.
+    pub(crate) fn has(&self, word: &str) -> bool {
+        self.numbers.contains_key(word.to_lowercase().as_str())
+    }
+
+    /// Share of the parts of `name` that the query has; the whole name counts as all of them.
+    pub(crate) fn share_of(&self, name: &str) -> f32 {
+        let (mut n_parts, mut n_found) = (0_u32, 0_u32);
+        for_each_word(name, |word| {
+            n_parts += 1;
+            n_found += u32::from(self.numbers.contains_key(word));
+        });
+        if n_parts == 0 { 0.0 } else { n_found as f32 / n_parts as f32 }
+    }
+
     /// Number of distinct words of the query that `text` has.
     pub(crate) fn n_shared(&self, text: &str) -> usize {
         self.count(text).found.len()

@@ -1,0 +1,34 @@
+//! Which name comes at the cursor: features of every name that can stand there, weighed by a linear
+//! model.
+//!
+//! The probability of a name is the softmax of its score over all candidates and the rest (a
+//! keyword, a literal, a new name). The weights are learnt by maximum likelihood on lines of projects
+//! that the evaluation does not use; `fovea eval names --fit` learns them anew and prints the table.
+//!
+//! Modules: [`buffer`] what the open buffer says about a name · [`features`] the numbers · [`weights`] the
+//! learnt table.
+
+mod buffer;
+mod features;
+mod weights;
+
+pub(crate) use features::{Evidence, Observer};
+pub use features::{FEATURES, N_FEATURES, REST, REST_FEATURES};
+pub use weights::Weights;
+
+/// A candidate with its features, as the fit wants it.
+#[derive(Clone, Debug)]
+pub struct Described {
+    pub name: String,
+    pub features: [f32; N_FEATURES],
+}
+
+/// Every name that can stand at one cursor.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// True behind `.` or `::`.
+    pub is_member: bool,
+    pub names: Vec<Described>,
+    /// Features of "none of these".
+    pub rest: [f32; REST],
+}
