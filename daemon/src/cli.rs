@@ -517,8 +517,11 @@ pub enum EvalCommand {
         #[arg(long, default_value_t = 1, value_name = "N")]
         seed: u64,
         /// Learn the weights anew on these lines and print them.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "model")]
         fit: bool,
+        /// Ask the model too, and compare weights of the index beside it.
+        #[arg(long)]
+        model: bool,
     },
 }
 

@@ -6,9 +6,7 @@ use fovea_context::{
     self as context, Plan, PlanRequest, RenderedPrompt, Suggestion, finish::is_block,
 };
 use fovea_indexer::Snapshot;
-use fovea_model::{
-    BiasScope, GenerateRequest, Generated, NameBias, Piece, Prompt, PromptSegment, Stop,
-};
+use fovea_model::{GenerateRequest, Generated, NamePrior, Piece, Prompt, PromptSegment, Stop};
 use serde::{Deserialize, Serialize};
 
 /// How the plan acts on decoding. The defaults are the measured ones.
@@ -17,10 +15,14 @@ use serde::{Deserialize, Serialize};
 pub struct Decoding {
     /// Names that decoding favors, at most.
     pub n_names: usize,
-    /// Added to the logits of the likeliest member behind a `.` or `::`, less for unlikelier ones.
-    pub member_boost: f32,
+    /// Weight of the index's own probabilities beside the model's, behind a `.` or `::`.
+    pub member_weight: f32,
     /// The same where any name in scope may stand.
-    pub scope_boost: f32,
+    pub scope_weight: f32,
+    /// Added to every known member: above 0 favors known names over new ones.
+    pub member_offset: f32,
+    /// Added to every name in scope.
+    pub scope_offset: f32,
     /// Place keys and values of context segments as if each was read alone; faster, a little less
     /// exact.
     pub join_segments: bool,
@@ -28,7 +30,14 @@ pub struct Decoding {
 
 impl Default for Decoding {
     fn default() -> Self {
-        Self { n_names: 24, member_boost: 3.0, scope_boost: 1.0, join_segments: true }
+        Self {
+            n_names: 24,
+            member_weight: 1.0,
+            scope_weight: 1.0,
+            member_offset: 0.0,
+            scope_offset: 0.0,
+            join_segments: true,
+        }
     }
 }
 
@@ -41,18 +50,21 @@ pub fn task(
     decoding: &Decoding,
     max_tokens: usize,
 ) -> GenerateRequest {
-    let boost = if plan.is_member { decoding.member_boost } else { decoding.scope_boost };
-    let names = plan.candidates.iter().take(decoding.n_names).map(|candidate| NameBias {
+    let (weight, offset) = match plan.is_member {
+        true => (decoding.member_weight, decoding.member_offset),
+        false => (decoding.scope_weight, decoding.scope_offset),
+    };
+    let rest = plan.rest.max(f32::MIN_POSITIVE).ln();
+    let names = plan.candidates.iter().take(decoding.n_names).map(|candidate| NamePrior {
         name: candidate.name.clone(),
-        boost: boost * candidate.weight,
-        scope: BiasScope::Cursor,
+        prior: weight * (candidate.weight.max(f32::MIN_POSITIVE).ln() - rest) + offset,
     });
     GenerateRequest {
         prompt: to_model(prompt, decoding.join_segments),
         max_tokens,
         stop: Stop { at_newline: !is_block(request), ..Stop::default() },
         drafts: plan.context().map(|segment| segment.text.clone()).collect(),
-        names: names.filter(|name| name.boost > 0.0).collect(),
+        names: names.collect(),
         ..GenerateRequest::default()
     }
 }

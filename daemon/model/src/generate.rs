@@ -1,7 +1,7 @@
 //! The decoding loop: prompt in, completion out, token by token.
 
 use crate::forward::{Logits, Want};
-use crate::names::NameState;
+use crate::names::Choice;
 use crate::sample::{self, Rng};
 use crate::session::{Session, TokenPrompt};
 use crate::speculate::Drafts;
@@ -12,29 +12,28 @@ use std::time::Instant;
 
 /// Tokens that healing may take back at most.
 const MAX_HEALED: usize = 12;
-/// Trailing bytes of the prompt that name states look at.
+/// Trailing bytes of the prompt that the name at the cursor may begin in.
 const NAME_CONTEXT: usize = 64;
 
 /// A continuation in progress.
-struct Run {
+pub(crate) struct Run {
     /// Tokens of the continuation, those that spell healed text included.
-    tokens: Vec<u32>,
-    logprobs: Vec<f32>,
+    pub(crate) tokens: Vec<u32>,
+    pub(crate) logprobs: Vec<f32>,
     /// Their bytes, from the start of the healed text.
-    bytes: Vec<u8>,
-    finish: Option<Finish>,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) finish: Option<Finish>,
     /// Bytes of the result that were streamed.
     n_streamed: usize,
-    names: NameState,
     rng: Rng,
     text_len: Option<usize>,
 }
 
 /// What stays the same during a request.
-struct Task<'a> {
-    request: &'a GenerateRequest,
+pub(crate) struct Task<'a> {
+    pub(crate) request: &'a GenerateRequest,
     /// Bytes that the continuation must begin with: healed text, then the caller's prefix.
-    required: Vec<u8>,
+    pub(crate) required: Vec<u8>,
     n_healed: usize,
 }
 
@@ -70,17 +69,25 @@ impl Session {
         let logits = self.prefill(&prompt, cancel, &mut timings)?;
         timings.prefill_ms = milliseconds(started);
 
-        let mut run = Run::new(&before, request.sampling.seed);
         let branch = self.n_cached();
         let first_choices = if request.n_candidates > 1 && task.required.is_empty() {
-            let mut row = logits.row(0).to_vec();
-            run.names.apply(&request.names, &self.vocab, &mut row);
-            sample::top(&row, request.n_candidates)
+            sample::top(logits.row(0), request.n_candidates)
         } else {
             Vec::new()
         };
         let first_row = logits.row(0).to_vec();
-        self.step(&task, &mut run, &first_row, None);
+        let mut name_logprobs = Vec::new();
+        let mut run = if request.chooses_name() {
+            let scores = request.score_names.then_some(&mut name_logprobs);
+            match self.choose_name(&task, &before, &first_row, cancel, scores)? {
+                Choice::Own(run) => *run,
+                Choice::Name(tokens) => self.spell_name(&task, &tokens, &first_row, cancel)?,
+            }
+        } else {
+            let mut run = Run::new(request.sampling.seed);
+            self.step(&task, &mut run, &first_row, None);
+            run
+        };
         timings.first_token_ms = milliseconds(started);
         let decode_started = Instant::now();
         self.decode(&task, &mut run, &mut drafts, cancel, on_text, &mut timings)?;
@@ -91,7 +98,7 @@ impl Session {
                 break;
             }
             self.truncate(branch);
-            let mut run = Run::new(&before, request.sampling.seed);
+            let mut run = Run::new(request.sampling.seed);
             let mut drafts =
                 Drafts::new(sources.iter().map(Vec::as_slice).chain([&prompt_tokens[..]]));
             self.step(&task, &mut run, &first_row, Some(token));
@@ -114,8 +121,29 @@ impl Session {
             tokens: run.tokens,
             logprobs: run.logprobs,
             alternatives,
+            name_logprobs,
             timings,
         })
+    }
+
+    /// A run that begins with `tokens`; the cache ends with the prompt.
+    fn spell_name(
+        &mut self,
+        task: &Task<'_>,
+        tokens: &[u32],
+        first_row: &[f32],
+        cancel: &AtomicBool,
+    ) -> Result<Run, ModelError> {
+        let mut run = Run::new(task.request.sampling.seed);
+        self.step(task, &mut run, first_row, Some(tokens[0]));
+        let front = &tokens[..tokens.len() - 1];
+        if !front.is_empty() {
+            let logits = self.extend(front, Want::All, cancel)?;
+            for (row, &token) in tokens[1..].iter().enumerate() {
+                self.step(task, &mut run, logits.row(row), Some(token));
+            }
+        }
+        Ok(run)
     }
 
     /// Extends `run`, whose first token is chosen, until something ends it.
@@ -185,19 +213,13 @@ impl Session {
     }
 
     /// Appends one token, `forced` or chosen from `logits`, or sets the reason to stop.
-    fn step(&self, task: &Task<'_>, run: &mut Run, logits: &[f32], forced: Option<u32>) {
+    pub(crate) fn step(&self, task: &Task<'_>, run: &mut Run, logits: &[f32], forced: Option<u32>) {
         let request = task.request;
         let open = task.required.get(run.bytes.len()..).unwrap_or(&[]);
-        let biased = (!request.names.is_empty()).then(|| {
-            let mut biased = logits.to_vec();
-            run.names.apply(&request.names, &self.vocab, &mut biased);
-            biased
-        });
-        let choice = biased.as_deref().unwrap_or(logits);
         let token = match forced {
             Some(token) => token,
-            None if open.is_empty() => sample::sample(&request.sampling, &mut run.rng, choice),
-            None => match self.spell(open, choice) {
+            None if open.is_empty() => sample::sample(&request.sampling, &mut run.rng, logits),
+            None => match self.spell(open, logits) {
                 Some(token) => token,
                 None => {
                     run.finish = Some(Finish::EndOfText);
@@ -211,7 +233,8 @@ impl Session {
             return;
         }
         let logprob = sample::logprob(self.model.isa(), logits, token);
-        if open.is_empty()
+        if forced.is_none()
+            && open.is_empty()
             && !run.tokens.is_empty()
             && request.stop.min_probability.is_some_and(|least| logprob < least.ln())
         {
@@ -220,12 +243,7 @@ impl Session {
         }
         run.tokens.push(token);
         run.logprobs.push(logprob);
-        let n_before = run.bytes.len();
         run.bytes.extend_from_slice(bytes);
-        // Healed text stands before the cursor; only what follows can end its identifier.
-        let cursor = task.n_healed.clamp(n_before, run.bytes.len());
-        run.names.push_before_cursor(&run.bytes[n_before..cursor]);
-        run.names.push(&run.bytes[cursor..]);
         if let Some(text) = run.bytes.get(task.n_healed..)
             && let Some((at, finish)) = stop::find(text, &request.stop)
         {
@@ -288,15 +306,13 @@ impl Session {
 }
 
 impl Run {
-    /// `before` is the prompt's end, `seed` the sampling's.
-    fn new(before: &[u8], seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Run {
             tokens: Vec::new(),
             logprobs: Vec::new(),
             bytes: Vec::new(),
             finish: None,
             n_streamed: 0,
-            names: NameState::new(before),
             rng: Rng::new(seed),
             text_len: None,
         }

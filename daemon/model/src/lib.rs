@@ -16,8 +16,8 @@ pub use family::Family;
 pub use gguf::{GgufError, GgufFile};
 pub use prompt::{Piece, Prompt, PromptSegment};
 pub use request::{
-    Alternative, BiasScope, Finish, GenerateRequest, Generated, NameBias, Sampling, ScoreRequest,
-    Scored, Stop, Timings,
+    Alternative, Finish, GenerateRequest, Generated, NamePrior, Sampling, ScoreRequest, Scored,
+    Stop, Timings,
 };
 pub use tokenizer::{Tokenizer, TokenizerError};
 

@@ -14,8 +14,11 @@ pub struct GenerateRequest {
     /// Texts that the continuation may copy from (retrieved snippets, the index's own guesses).
     /// They make decoding faster and never change its result.
     pub drafts: Vec<String>,
-    /// Names that the symbol graph knows to be possible.
-    pub names: Vec<NameBias>,
+    /// Names that may come at the cursor; the likeliest of them is chosen, or what the model would
+    /// have written anyway. Only greedy decoding looks at them.
+    pub names: Vec<NamePrior>,
+    /// Note the log-probability of every name, also of those that cannot win.
+    pub score_names: bool,
     pub sampling: Sampling,
     /// Text that the continuation must begin with: the partial identifier before the cursor, when
     /// the prompt ends in front of it. It is part of the returned text.
@@ -36,6 +39,7 @@ impl Default for GenerateRequest {
             stop: Stop::default(),
             drafts: Vec::new(),
             names: Vec::new(),
+            score_names: false,
             sampling: Sampling::default(),
             required_prefix: String::new(),
             n_candidates: 1,
@@ -75,22 +79,13 @@ impl Default for Sampling {
     }
 }
 
-/// A name that the graph offers, with how much to favor it.
+/// A name that the index offers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct NameBias {
+pub struct NamePrior {
     pub name: String,
-    /// Added to the logits of the tokens that spell the name. About 1 to 4.
-    pub boost: f32,
-    pub scope: BiasScope,
-}
-
-/// Where a [`NameBias`] applies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum BiasScope {
-    /// Only the identifier that starts (or continues) at the cursor: members of the receiver.
-    Cursor,
-    /// Every identifier of the completion: names in scope.
-    Anywhere,
+    /// Added to the log-probability that the model gives to the name: how much likelier the index
+    /// thinks it than something that it does not know.
+    pub prior: f32,
 }
 
 /// A finished completion.
@@ -104,6 +99,9 @@ pub struct Generated {
     pub finish: Finish,
     /// The other continuations, when more than one was asked for; best first.
     pub alternatives: Vec<Alternative>,
+    /// With `score_names`: the log-probability of each name, minus infinity where it does not fit
+    /// what is typed; the last entry is that of the model's own choice.
+    pub name_logprobs: Vec<f32>,
     pub timings: Timings,
 }
 

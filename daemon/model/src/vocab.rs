@@ -1,11 +1,13 @@
 //! The vocabulary by spelling: which tokens begin with, or begin, a given text.
 
-use crate::Tokenizer;
+use crate::{Tokenizer, names::is_identifier};
 
 /// Ordinary tokens, sorted by their bytes.
 pub(crate) struct VocabIndex {
     sorted: Vec<(Box<[u8]>, u32)>,
     longest: usize,
+    /// Tokens that do not go on with an identifier: blanks, punctuation, special tokens.
+    enders: Vec<u32>,
 }
 
 impl VocabIndex {
@@ -17,7 +19,17 @@ impl VocabIndex {
             .collect();
         sorted.sort_unstable();
         let longest = sorted.iter().map(|(bytes, _)| bytes.len()).max().unwrap_or(0);
-        VocabIndex { sorted, longest }
+        let goes_on = |token: u32| {
+            !tokenizer.is_special(token)
+                && tokenizer.token_bytes(token).first().is_some_and(|byte| is_identifier(*byte))
+        };
+        let enders = (0..n_vocab as u32).filter(|&token| !goes_on(token)).collect();
+        VocabIndex { sorted, longest, enders }
+    }
+
+    /// Tokens that end an identifier before them.
+    pub(crate) fn enders(&self) -> impl Iterator<Item = u32> {
+        self.enders.iter().copied()
     }
 
     /// Tokens whose text is a prefix of `text`, shortest first.

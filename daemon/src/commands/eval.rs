@@ -39,7 +39,12 @@ pub(super) fn run(context: &mut Context, args: &EvalArgs) -> Result<ExitCode, Fa
                 .map_err(failed)?;
         }
         Some(EvalCommand::Completion(args)) => completion(context, args).map_err(failed)?,
-        Some(EvalCommand::Names { dirs, lines, seed, fit }) => {
+        Some(EvalCommand::Names { dirs, lines, seed, model: true, .. }) => {
+            let completer = completer(context, false, 1, None).map_err(failed)?;
+            let report = eval::names::balance(dirs, *lines, *seed, &*completer).map_err(failed)?;
+            show(context, &report, &report).map_err(failed)?;
+        }
+        Some(EvalCommand::Names { dirs, lines, seed, fit, model: false }) => {
             let examples = eval::names::collect(dirs, *lines, *seed).map_err(failed)?;
             let report = eval::names::report(&examples, *fit);
             show(context, &report, &report).map_err(failed)?;

@@ -131,6 +131,23 @@ pub fn complete(
     Ok(answer)
 }
 
+/// The plan at `point`, and what the model answers to its task as `change` wants it.
+pub(super) fn ask(
+    workspace: &Workspace,
+    point: &Point,
+    options: &Options,
+    completer: &dyn Completer,
+    change: impl FnOnce(GenerateRequest) -> GenerateRequest,
+) -> Result<(Plan, Generated)> {
+    let format = completer.format().unwrap_or(options.format());
+    let request = request(point, options, format, &workspace.name, Instant::now());
+    let plan = plan(workspace.snapshot(), completer.counter(), &request);
+    let prompt = render(&plan, format);
+    let task = change(task(&plan, &prompt, &request, &options.decoding, MAX_TOKENS));
+    let generated = completer.generate(&task)?;
+    Ok((plan, generated))
+}
+
 /// The answer to a prompt that no plan was made for.
 pub(super) fn write(
     prompt: &RenderedPrompt,

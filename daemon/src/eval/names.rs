@@ -13,10 +13,12 @@ use fovea_context::{
     ranking::{Described, FEATURES, N_FEATURES, REST, REST_FEATURES, Weights},
 };
 use fovea_indexer::Language;
+use fovea_model::{GenerateRequest, NamePrior};
 use serde::Serialize;
 
 use super::{
-    Options, completer,
+    Options,
+    completer::{self, Completer},
     repository::{self, Cut},
     workspace::Workspace,
 };
@@ -95,6 +97,128 @@ pub fn collect(roots: &[impl AsRef<Path>], n_lines: usize, seed: u64) -> Result<
         bail!("there are no Rust or Python lines to learn from");
     }
     Ok(examples)
+}
+
+/// One cursor where the model was asked about every name.
+struct Asked {
+    is_member: bool,
+    /// For each candidate the logarithm of its probability by the model, and of how much likelier
+    /// than "none of these" the index thinks it.
+    names: Vec<(f32, f32)>,
+    /// The model's own choice: its log-probability, its place among the names, whether it is right.
+    own: (f32, Option<usize>, bool),
+    truth: Option<usize>,
+}
+
+/// How the index's weight beside the model decides what is chosen.
+#[derive(Clone, Debug, Serialize)]
+pub struct Balance {
+    pub n_member: usize,
+    pub n_scope: usize,
+    /// For each weight and offset the share of right names, in percent, behind a receiver and in
+    /// scope.
+    pub rows: Vec<(f32, f32, f64, f64)>,
+}
+
+/// Asks the model about every candidate at `n_lines` lines of each of `roots`.
+///
+/// # Errors
+/// If a root cannot be indexed or the model fails.
+pub fn balance(
+    roots: &[impl AsRef<Path>],
+    n_lines: usize,
+    seed: u64,
+    completer: &dyn Completer,
+) -> Result<Balance> {
+    let mut asked = Vec::new();
+    for root in roots {
+        let root = root.as_ref();
+        let name = root.file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
+        let mut workspace = Workspace::open(root, name)?;
+        for (point, truth) in repository::sample(&workspace, n_lines, seed, Cut::Any) {
+            workspace.edited(&point.file, Arc::from(point.text.as_str()))?;
+            let options = Options { budget_tokens: 1_024, ..Options::default() };
+            let (plan, generated) =
+                completer::ask(&workspace, &point, &options, completer, own_text_and_scores)?;
+            let language = Language::of_path(&point.file).unwrap_or(Language::Text);
+            let of = |text: &str| {
+                let name = lex::identifiers(text).next()?;
+                (text.starts_with(name) && !lex::is_keyword(language, name))
+                    .then(|| name.to_owned())
+            };
+            let came = of(&truth);
+            let Some((own, scores)) = generated.name_logprobs.split_last() else { continue };
+            let index =
+                |p: f32| p.max(f32::MIN_POSITIVE).ln() - plan.rest.max(f32::MIN_POSITIVE).ln();
+            let own_place = scores.iter().position(|score| score == own);
+            let place = came
+                .as_ref()
+                .and_then(|came| plan.candidates.iter().position(|c| c.name == *came))
+                .filter(|place| *place < scores.len());
+            let own_is_right = match own_place {
+                Some(own) => place == Some(own),
+                None => of(&generated.text) == came,
+            };
+            asked.push(Asked {
+                is_member: plan.is_member,
+                names: scores
+                    .iter()
+                    .zip(&plan.candidates)
+                    .map(|(score, candidate)| (*score, index(candidate.weight)))
+                    .collect(),
+                own: (*own, own_place, own_is_right),
+                truth: place,
+            });
+            workspace.closed(&point.file)?;
+        }
+    }
+    let mut rows = Vec::new();
+    for weight in [0.0, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0] {
+        for offset in [-20.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0] {
+            let share = |is_member| {
+                let of = asked.iter().filter(|a| a.is_member == is_member);
+                let right = of.clone().filter(|a| a.is_right(weight, offset)).count();
+                100.0 * right as f64 / of.count().max(1) as f64
+            };
+            rows.push((weight, offset, share(true), share(false)));
+        }
+    }
+    let n_member = asked.iter().filter(|a| a.is_member).count();
+    Ok(Balance { n_member, n_scope: asked.len() - n_member, rows })
+}
+
+/// The task with every name scored and none favored: the text stays the model's own.
+fn own_text_and_scores(task: GenerateRequest) -> GenerateRequest {
+    let names = task.names.into_iter().map(|name| NamePrior { prior: -1e3, ..name }).collect();
+    GenerateRequest { score_names: true, max_tokens: 8, names, ..task }
+}
+
+impl Asked {
+    fn is_right(&self, weight: f32, offset: f32) -> bool {
+        let prior = |(_, index): &(f32, f32)| weight * index + offset;
+        let own = self.own.0 + self.own.1.map_or(0.0, |place| prior(&self.names[place]));
+        let best = self
+            .names
+            .iter()
+            .map(|name| name.0 + prior(name))
+            .enumerate()
+            .max_by(|a, b| a.1.total_cmp(&b.1));
+        match best {
+            Some((place, score)) if score > own => self.truth == Some(place),
+            _ => self.own.2,
+        }
+    }
+}
+
+impl fmt::Display for Balance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} members, {} names in scope", self.n_member, self.n_scope)?;
+        writeln!(f, "{:>6} {:>7} {:>8} {:>8}", "weight", "offset", "member", "scope")?;
+        for (weight, offset, member, scope) in &self.rows {
+            writeln!(f, "{weight:>6} {offset:>7} {member:>7.1}% {scope:>7.1}%")?;
+        }
+        Ok(())
+    }
 }
 
 /// How the shipped weights rank `examples`; with `fit` also weights learnt on them.

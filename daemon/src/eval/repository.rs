@@ -94,7 +94,7 @@ pub fn compare(
 pub(super) enum Cut {
     /// In front of one of the line's names.
     Name,
-    /// In front of the line's first word as often as in front of one of its names.
+    /// In front of the line's first word, of a member, or of one of its names, equally often.
     Any,
 }
 
@@ -160,13 +160,17 @@ fn column(line: &str, language: Language, cut: Cut, state: &mut u64) -> Option<u
     if !is_code {
         return None;
     }
-    if cut == Cut::Any && metrics::next(state).is_multiple_of(2) {
+    let third = if cut == Cut::Any { metrics::next(state) % 3 } else { 2 };
+    if third == 0 {
         return Some(line.len() - line.trim_start().len());
     }
+    let is_wanted =
+        |&at: &usize| third != 1 || line[..at].ends_with('.') || line[..at].ends_with("::");
     let starts: Vec<usize> = lex::identifiers(line)
         .filter(|name| !lex::is_keyword(language, name))
         .map(|name| name.as_ptr() as usize - line.as_ptr() as usize)
         .filter(|&at| line.len() - at >= 4)
+        .filter(is_wanted)
         .collect();
     (!starts.is_empty()).then(|| starts[(metrics::next(state) % starts.len() as u64) as usize])
 }

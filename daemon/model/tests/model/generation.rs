@@ -2,8 +2,8 @@
 
 use crate::fixture::{Tiny, options, real_model};
 use fovea_model::{
-    BiasScope, Finish, GenerateRequest, Generated, GgufFile, LoadOptions, ModelError, NameBias,
-    Piece, Prompt, PromptSegment, Sampling, Session, Stop,
+    Finish, GenerateRequest, Generated, GgufFile, LoadOptions, ModelError, NamePrior, Piece,
+    Prompt, PromptSegment, Sampling, ScoreRequest, Session, Stop,
 };
 use std::sync::atomic::AtomicBool;
 
@@ -129,15 +129,59 @@ fn healed_text_is_spelled_again_and_not_returned() {
     }
 }
 
+fn with_names(names: &[(&str, f32)], prompt: &str) -> GenerateRequest {
+    let names = names.iter().map(|&(name, prior)| NamePrior { name: name.to_owned(), prior });
+    GenerateRequest { names: names.collect(), ..request(prompt) }
+}
+
 #[test]
-fn boosted_names_are_chosen_at_the_cursor() {
+fn a_likely_name_is_chosen_at_the_cursor() {
     let mut session = Tiny::default().session();
-    let name = NameBias { name: "area_of".to_owned(), boost: 100.0, scope: BiasScope::Cursor };
-    let request = GenerateRequest { names: vec![name], ..request("x = self.") };
-    let generated = generate(&mut session, &request);
-    assert!(generated.text.starts_with("area_of"), "{:?}", generated.text);
-    // Past the cursor's identifier the boost is gone.
-    assert!(generated.text.matches("area_of").count() <= 1, "{:?}", generated.text);
+    for prompt in ["x = self.", "x = self.ar", "x = "] {
+        let typed = if prompt.ends_with("ar") { "ar" } else { "" };
+        let request = with_names(&[("area_of", 100.0), ("width", 1.0)], prompt);
+        let generated = generate(&mut session, &request);
+        let text = format!("{typed}{}", generated.text);
+        assert!(text.starts_with("area_of"), "{prompt:?} {text:?}");
+        assert_eq!(generated.tokens.len(), generated.logprobs.len());
+    }
+}
+
+#[test]
+fn unlikely_names_leave_the_models_own_text() {
+    let mut session = Tiny::default().session();
+    for prompt in ["x = self.", "x = self.ar", "def f(", PROMPT] {
+        let own = generate(&mut session, &request(prompt));
+        let named = generate(&mut session, &with_names(&[("area_of", -500.0)], prompt));
+        assert_eq!((named.text, named.tokens), (own.text, own.tokens), "{prompt:?}");
+    }
+}
+
+#[test]
+fn looking_at_every_name_changes_nothing() {
+    let mut session = Tiny::default().session();
+    let names = [("area", 1.0), ("area_of", 2.0), ("size", 0.5), ("x", 0.0), ("zqx", -2.0)];
+    for prompt in ["x = self.", "def f(self, ar", "for a in "] {
+        let quick = with_names(&names, prompt);
+        let whole = GenerateRequest { score_names: true, ..quick.clone() };
+        let (quick, whole) = (generate(&mut session, &quick), generate(&mut session, &whole));
+        assert_eq!(quick.tokens, whole.tokens, "{prompt:?}");
+        assert_eq!(whole.name_logprobs.len(), names.len() + 1);
+        assert!(quick.name_logprobs.is_empty());
+    }
+}
+
+#[test]
+fn a_chosen_name_has_the_probability_that_scoring_gives_it() {
+    let mut session = Tiny::default().session();
+    let named = generate(&mut session, &with_names(&[("area_of", 100.0)], "x = self."));
+    let score =
+        ScoreRequest { prompt: Prompt::text("x = self"), continuation: ".area_of".to_owned() };
+    let scored = session.score(&score, &AtomicBool::new(false)).unwrap();
+    assert_eq!(named.tokens[..scored.tokens.len()], scored.tokens);
+    for (a, b) in named.logprobs.iter().zip(&scored.logprobs) {
+        assert!((a - b).abs() < 1e-2, "{named:?} {scored:?}");
+    }
 }
 
 #[test]
