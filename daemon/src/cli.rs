@@ -508,7 +508,7 @@ pub enum EvalCommand {
     /// Measure how the index alone ranks the name at a cursor, on lines of repositories.
     Names {
         /// Repositories to draw lines from.
-        #[arg(required = true, value_name = "DIR")]
+        #[arg(required_unless_present = "points", value_name = "DIR")]
         dirs: Vec<PathBuf>,
         /// Lines of each repository.
         #[arg(long, default_value_t = 300, value_name = "N")]
@@ -522,6 +522,10 @@ pub enum EvalCommand {
         /// Ask the model too, and compare weights of the index beside it.
         #[arg(long)]
         model: bool,
+        /// With --model: points with known answers in place of drawn lines; --root is the folder of
+        /// their checkouts.
+        #[arg(long, value_name = "FILE", requires = "model")]
+        points: Option<PathBuf>,
     },
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use fovea_indexer::{ContentHash, FileFacts, Language, Snapshot, graph::Certainty};
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -111,6 +112,15 @@ pub fn describe_names(snapshot: &Snapshot, request: &PlanRequest) -> Names {
     let found = candidates::describe(&scene, &continuations(&scene));
     let names = found.names.into_iter().map(|(described, _)| described).collect();
     Names { is_member: found.is_member, names, rest: found.rest }
+}
+
+/// How likely each name at the cursor is, by what the buffer and the graph say at once; retrieved
+/// code has no part in it. For ordering lists.
+#[must_use]
+pub fn likely_names(snapshot: &Snapshot, request: &PlanRequest) -> FxHashMap<String, f32> {
+    let scene = scene(snapshot, request);
+    let likeliest = candidates::collect(&scene, &[], usize::MAX);
+    likeliest.names.into_iter().map(|candidate| (candidate.name, candidate.weight)).collect()
 }
 
 fn scene<'a>(snapshot: &'a Snapshot, request: &'a PlanRequest) -> Scene<'a> {

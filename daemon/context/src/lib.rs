@@ -40,7 +40,9 @@ pub use continuation::Continuation;
 pub use finish::{Repair, StopReason, Suggestion, finish};
 pub use format::PromptFormat;
 pub use gate::GateDecision;
-pub use index_completion::{Basis, IndexCompletion, complete_from_index, describe_names};
+pub use index_completion::{
+    Basis, IndexCompletion, complete_from_index, describe_names, likely_names,
+};
 pub use outline::{Outline, OutlineFocus, outline};
 pub use plan::{NameCandidate, Plan, Ring, RingCost, Segment, Source, plan};
 pub use render::{Piece, RenderedPrompt, RenderedSegment, render};

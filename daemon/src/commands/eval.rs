@@ -39,12 +39,18 @@ pub(super) fn run(context: &mut Context, args: &EvalArgs) -> Result<ExitCode, Fa
                 .map_err(failed)?;
         }
         Some(EvalCommand::Completion(args)) => completion(context, args).map_err(failed)?,
-        Some(EvalCommand::Names { dirs, lines, seed, model: true, .. }) => {
+        Some(EvalCommand::Names { dirs, lines, seed, model: true, points, .. }) => {
             let completer = completer(context, false, 1, None).map_err(failed)?;
-            let report = eval::names::balance(dirs, *lines, *seed, &*completer).map_err(failed)?;
+            let report = match points {
+                None => eval::names::balance(dirs, *lines, *seed, &*completer),
+                Some(points) => checkouts(context).and_then(|root| {
+                    eval::names::balance_points(&points::read(points)?, &root, &*completer)
+                }),
+            };
+            let report = report.map_err(failed)?;
             show(context, &report, &report).map_err(failed)?;
         }
-        Some(EvalCommand::Names { dirs, lines, seed, fit, model: false }) => {
+        Some(EvalCommand::Names { dirs, lines, seed, fit, .. }) => {
             let examples = eval::names::collect(dirs, *lines, *seed).map_err(failed)?;
             let report = eval::names::report(&examples, *fit);
             show(context, &report, &report).map_err(failed)?;
@@ -69,7 +75,7 @@ fn repository(context: &mut Context, args: &EvalArgs) -> anyhow::Result<()> {
 }
 
 fn completion(context: &mut Context, args: &EvalCompletionArgs) -> anyhow::Result<()> {
-    let root = context.global.root.clone().context("--root names the folder of the checkouts")?;
+    let root = checkouts(context)?;
     let points = select(points::read(&args.points)?, args);
     let arms = match &args.arms {
         Some(path) => {
@@ -103,6 +109,10 @@ fn completion(context: &mut Context, args: &EvalCompletionArgs) -> anyhow::Resul
     })?;
     let report = Report::of(&rows);
     show(context, &report, &report)
+}
+
+fn checkouts(context: &Context) -> anyhow::Result<std::path::PathBuf> {
+    context.global.root.clone().context("--root names the folder of the checkouts")
 }
 
 /// Points of the wanted checkouts, a few of each kind.

@@ -19,6 +19,7 @@ use serde::Serialize;
 use super::{
     Options,
     completer::{self, Completer},
+    points, protocol,
     repository::{self, Cut},
     workspace::Workspace,
 };
@@ -136,55 +137,44 @@ pub fn balance(
         let name = root.file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
         let mut workspace = Workspace::open(root, name)?;
         for (point, truth) in repository::sample(&workspace, n_lines, seed, Cut::Any) {
-            workspace.edited(&point.file, Arc::from(point.text.as_str()))?;
-            let options = Options { budget_tokens: 1_024, ..Options::default() };
-            let (plan, generated) =
-                completer::ask(&workspace, &point, &options, completer, own_text_and_scores)?;
-            let language = Language::of_path(&point.file).unwrap_or(Language::Text);
-            let of = |text: &str| {
-                let name = lex::identifiers(text).next()?;
-                (text.starts_with(name) && !lex::is_keyword(language, name))
-                    .then(|| name.to_owned())
-            };
-            let came = of(&truth);
-            let Some((own, scores)) = generated.name_logprobs.split_last() else { continue };
-            let index =
-                |p: f32| p.max(f32::MIN_POSITIVE).ln() - plan.rest.max(f32::MIN_POSITIVE).ln();
-            let own_place = scores.iter().position(|score| score == own);
-            let place = came
-                .as_ref()
-                .and_then(|came| plan.candidates.iter().position(|c| c.name == *came))
-                .filter(|place| *place < scores.len());
-            let own_is_right = match own_place {
-                Some(own) => place == Some(own),
-                None => of(&generated.text) == came,
-            };
-            asked.push(Asked {
-                is_member: plan.is_member,
-                names: scores
-                    .iter()
-                    .zip(&plan.candidates)
-                    .map(|(score, candidate)| (*score, index(candidate.weight)))
-                    .collect(),
-                own: (*own, own_place, own_is_right),
-                truth: place,
-            });
-            workspace.closed(&point.file)?;
+            asked.extend(Asked::ask(&mut workspace, &point, &truth, completer)?);
         }
     }
-    let mut rows = Vec::new();
-    for weight in [0.0, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0] {
-        for offset in [-20.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0] {
-            let share = |is_member| {
-                let of = asked.iter().filter(|a| a.is_member == is_member);
-                let right = of.clone().filter(|a| a.is_right(weight, offset)).count();
-                100.0 * right as f64 / of.count().max(1) as f64
-            };
-            rows.push((weight, offset, share(true), share(false)));
+    Ok(Balance::of(&asked))
+}
+
+/// The same at points with known answers over the checkouts below `root`.
+///
+/// # Errors
+/// As [`points::each`], or if the model fails.
+pub fn balance_points(
+    points: &[points::Point],
+    root: &Path,
+    completer: &dyn Completer,
+) -> Result<Balance> {
+    let mut asked = Vec::new();
+    points::each(points, root, &mut |workspace, asked_at, point| {
+        asked.extend(Asked::ask(workspace, asked_at, &point.truth, completer)?);
+        Ok(())
+    })?;
+    Ok(Balance::of(&asked))
+}
+
+impl Balance {
+    fn of(asked: &[Asked]) -> Self {
+        let of = |is_member| asked.iter().filter(move |a| a.is_member == is_member);
+        let mut rows = Vec::new();
+        for weight in [0.0, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0] {
+            for offset in [-20.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0] {
+                let share = |is_member| {
+                    let right = of(is_member).filter(|a| a.is_right(weight, offset)).count();
+                    100.0 * right as f64 / of(is_member).count().max(1) as f64
+                };
+                rows.push((weight, offset, share(true), share(false)));
+            }
         }
+        Self { n_member: of(true).count(), n_scope: of(false).count(), rows }
     }
-    let n_member = asked.iter().filter(|a| a.is_member).count();
-    Ok(Balance { n_member, n_scope: asked.len() - n_member, rows })
 }
 
 /// The task with every name scored and none favored: the text stays the model's own.
@@ -194,6 +184,44 @@ fn own_text_and_scores(task: GenerateRequest) -> GenerateRequest {
 }
 
 impl Asked {
+    fn ask(
+        workspace: &mut Workspace,
+        point: &protocol::Point,
+        truth: &str,
+        completer: &dyn Completer,
+    ) -> Result<Option<Self>> {
+        workspace.edited(&point.file, Arc::from(point.text.as_str()))?;
+        let options = Options { budget_tokens: 1_024, ..Options::default() };
+        let (plan, generated) =
+            completer::ask(workspace, point, &options, completer, own_text_and_scores)?;
+        workspace.closed(&point.file)?;
+        let language = Language::of_path(&point.file).unwrap_or(Language::Text);
+        let name_of = |text: &str| {
+            let name = lex::identifiers(text).next()?;
+            let is_name = text.starts_with(name) && !lex::is_keyword(language, name);
+            is_name.then(|| name.to_owned())
+        };
+        let Some((own, scores)) = generated.name_logprobs.split_last() else { return Ok(None) };
+        let came = name_of(truth);
+        let truth = came
+            .as_ref()
+            .and_then(|came| plan.candidates.iter().position(|c| c.name == *came))
+            .filter(|place| *place < scores.len());
+        let own_place = scores.iter().position(|score| score == own);
+        let own_is_right = match own_place {
+            Some(own) => truth == Some(own),
+            None => name_of(&generated.text) == came,
+        };
+        let log = |p: f32| p.max(f32::MIN_POSITIVE).ln();
+        let names = scores.iter().zip(&plan.candidates);
+        Ok(Some(Self {
+            is_member: plan.is_member,
+            names: names.map(|(score, c)| (*score, log(c.weight) - log(plan.rest))).collect(),
+            own: (*own, own_place, own_is_right),
+            truth,
+        }))
+    }
+
     fn is_right(&self, weight: f32, offset: f32) -> bool {
         let prior = |(_, index): &(f32, f32)| weight * index + offset;
         let own = self.own.0 + self.own.1.map_or(0.0, |place| prior(&self.names[place]));

@@ -130,22 +130,47 @@ pub fn run(
     completer: &dyn Completer,
     each: &mut dyn FnMut(&Row) -> Result<()>,
 ) -> Result<Vec<Row>> {
+    let mut windows: BTreeMap<(String, &str), Windows> = BTreeMap::new();
+    let mut rows = Vec::new();
+    self::each(points, root, &mut |workspace, asked, point| {
+        let language = Language::of_path(&point.file).unwrap_or(Language::Text);
+        let whole = whole(root, point)?;
+        for arm in arms {
+            let answer = if arm.windows {
+                let built = windows
+                    .entry((point.repo.clone(), language.name()))
+                    .or_insert_with(|| Windows::of(workspace.snapshot(), language));
+                plain(workspace, asked, arm, built, completer)?
+            } else {
+                completer::complete(workspace, asked, &arm.options, completer)?
+            };
+            let row = row(point, &whole, language, arm, asked, answer);
+            each(&row)?;
+            rows.push(row);
+        }
+        Ok(())
+    })?;
+    Ok(rows)
+}
+
+/// Calls `visit` at each of `points` with its checkout, where the rest of the point's line is gone.
+///
+/// # Errors
+/// If a checkout is missing or does not fit the points, or `visit` fails.
+pub fn each(
+    points: &[Point],
+    root: &Path,
+    visit: &mut dyn FnMut(&mut Workspace, &protocol::Point, &Point) -> Result<()>,
+) -> Result<()> {
     let mut by_repo: BTreeMap<&str, Vec<&Point>> = BTreeMap::new();
     for point in points {
         by_repo.entry(&point.repo).or_default().push(point);
     }
-    let mut rows = Vec::new();
     for (repo, points) in by_repo {
         let mut workspace = Workspace::open(&root.join(repo), repo.to_owned())
             .with_context(|| format!("cannot index the checkout of `{repo}`"))?;
-        let mut windows: BTreeMap<&str, Windows> = BTreeMap::new();
         for point in points {
-            let path = Path::new(&point.file);
-            let language = Language::of_path(&point.file).unwrap_or(Language::Text);
-            let whole = guard::read(&root.join(repo), &point.file, 8 << 20)
-                .with_context(|| format!("cannot read {repo}/{}", path.display()))?
-                .text;
-            let text = masked(&whole, point)?;
+            let text = masked(&whole(root, point)?, point)?;
             workspace.edited(&point.file, Arc::from(text.as_str()))?;
             let asked = protocol::Point {
                 id: point.id.clone(),
@@ -158,23 +183,18 @@ pub fn run(
                 text,
                 budget_tokens: None,
             };
-            for arm in arms {
-                let answer = if arm.windows {
-                    let built = windows
-                        .entry(language.name())
-                        .or_insert_with(|| Windows::of(workspace.snapshot(), language));
-                    plain(&workspace, &asked, arm, built, completer)?
-                } else {
-                    completer::complete(&mut workspace, &asked, &arm.options, completer)?
-                };
-                let row = row(point, &whole, language, arm, &asked, answer);
-                each(&row)?;
-                rows.push(row);
-            }
+            visit(&mut workspace, &asked, point)?;
             workspace.closed(&point.file)?;
         }
     }
-    Ok(rows)
+    Ok(())
+}
+
+/// The text of the point's file as it is in its checkout.
+fn whole(root: &Path, point: &Point) -> Result<Arc<str>> {
+    let read = guard::read(&root.join(&point.repo), &point.file, 8 << 20)
+        .with_context(|| format!("cannot read {}/{}", point.repo, point.file))?;
+    Ok(read.text)
 }
 
 /// The file with the rest of the point's line gone.

@@ -9,7 +9,7 @@ use std::{
 use fovea_api::{
     Answer, ApiError, At, CompletionItem, Encoding, ErrorCode, OutlineText, ReachedView,
 };
-use fovea_context::{Estimate, OutlineFocus, outline};
+use fovea_context::{Estimate, OutlineFocus, PlanRequest, likely_names, outline};
 use fovea_indexer::{
     Cancel, FileId, Snapshot, SymbolId,
     facts::{Role, SymbolFacts},
@@ -314,7 +314,14 @@ impl<'a> Query<'a> {
             .into_iter()
             .filter(|offer| offer.name.to_lowercase().starts_with(&typed))
             .collect();
-        items.sort_by(|a, b| (a.distance, &a.name).cmp(&(b.distance, &b.name)));
+        let text = Arc::clone(&place.text);
+        let request = PlanRequest::new(at.path.as_str(), text, place.offset as usize);
+        let likely = likely_names(&self.snapshot, &request);
+        let weight = |name: &str| likely.get(name).copied().unwrap_or(0.0);
+        items.sort_by(|a, b| {
+            let by_weight = weight(&b.name).total_cmp(&weight(&a.name));
+            by_weight.then_with(|| (a.distance, &a.name).cmp(&(b.distance, &b.name)))
+        });
         let known: HashSet<String> = items.iter().map(|offer| offer.name.clone()).collect();
         let items = items.into_iter().take(limit).map(|offer| {
             let symbol = offer.symbol.and_then(|id| views.symbol(id, offer.certainty));
