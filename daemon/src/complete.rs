@@ -32,10 +32,10 @@ impl Default for Decoding {
     fn default() -> Self {
         Self {
             n_names: 24,
-            member_weight: 1.0,
-            scope_weight: 1.0,
-            member_offset: 0.0,
-            scope_offset: 0.0,
+            member_weight: 0.35,
+            scope_weight: 0.35,
+            member_offset: 1.0,
+            scope_offset: 1.0,
             join_segments: true,
         }
     }
