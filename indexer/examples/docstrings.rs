@@ -1,10 +1,13 @@
 //! Scores search on documentation: the first sentence of a function's documentation is the query, the
 //! function without its documentation is the answer; MRR@10 over 1,000 queries and 3,000 functions.
 //!
-//! `docstrings FOLDER ..`: folders with Python and Rust sources. The sample depends on the texts alone.
+//! `docstrings [--table FILE] [--embedder FOLDER] [VECTOR,MODEL ..] FOLDER ..`: folders with Python and
+//! Rust sources. The sample depends on the texts alone. Pairs of numbers are further weights to try.
 
 #![expect(clippy::disallowed_methods, reason = "an evaluation reads files and the clock")]
 #![expect(clippy::print_stdout, reason = "the report")]
+
+mod embedder;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -19,10 +22,11 @@ use fovea_indexer::{
     facts::{SymbolFacts, SymbolKind},
     parse,
     rank::{SearchQuery, Weights},
-    vector::{self, SharedEmbedder},
     vfs::TextSource,
     writer::MemoryFacts,
 };
+
+use embedder::Embedders;
 
 const N_FUNCTIONS: usize = 3_000;
 const N_QUERIES: usize = 1_000;
@@ -46,7 +50,14 @@ struct Function {
 }
 
 fn main() {
-    let folders: Vec<String> = std::env::args().skip(1).collect();
+    let mut folders: Vec<String> = std::env::args().skip(1).collect();
+    let embedders = Embedders::take(&mut folders);
+    let pair = |text: &String| -> Option<(f32, f32)> {
+        let (vector, model) = text.split_once(',')?;
+        Some((vector.parse().ok()?, model.parse().ok()?))
+    };
+    let pairs: Vec<(f32, f32)> = folders.iter().filter_map(pair).collect();
+    folders.retain(|folder| pair(folder).is_none());
     if folders.is_empty() {
         println!("usage: docstrings FOLDER ..");
         std::process::exit(2);
@@ -63,16 +74,25 @@ fn main() {
     let n_queries = N_QUERIES.min(functions.len());
     println!("{n_all} documented functions, {} taken, {n_queries} queries", functions.len());
 
-    let without = index(&functions, vector::none());
-    let with = index(&functions, vector::embedded());
-    let no_vectors = Weights { vector: 0.0, ..Weights::default() };
-    report("BM25 of chunks", &without, &functions[..n_queries], &Weights::lexical_only());
-    report("+ names and structure", &without, &functions[..n_queries], &no_vectors);
-    report("+ static vectors (as shipped)", &with, &functions[..n_queries], &Weights::default());
-    for vector in [0.5, 1.0, 2.0] {
-        let weights = Weights { vector, ..Weights::lexical_only() };
-        let name = format!("BM25 + static vectors, weight {vector}");
-        report(&name, &with, &functions[..n_queries], &weights);
+    let snapshot = index(&functions, &embedders);
+    let queries = &functions[..n_queries];
+    let shipped = Weights::default();
+    let try_out = |name: &str, weights: &Weights| report(name, &snapshot, queries, weights);
+    try_out("BM25 of chunks", &Weights::lexical_only());
+    try_out("+ names and structure", &Weights { vector: 0.0, model: 0.0, ..shipped });
+    try_out("+ static vectors", &Weights { model: 0.0, ..shipped });
+    if embedders.stronger.is_some() {
+        try_out("+ the model's vectors", &shipped);
+    }
+    try_out(
+        "static vectors alone",
+        &Weights { vector: 1.0, lexical: 0.0, ..Weights::lexical_only() },
+    );
+    for (vector, model) in [(0.5, 0.0), (1.0, 0.0), (2.0, 0.0)].into_iter().chain(pairs) {
+        let weights = Weights { vector, model, ..Weights::lexical_only() };
+        try_out(&format!("BM25 + static {vector} + model {model}"), &weights);
+        let weights = Weights { vector, model, ..shipped };
+        try_out(&format!("structure + static {vector} + model {model}"), &weights);
     }
 }
 
@@ -80,7 +100,7 @@ fn path(index: usize, function: &Function) -> String {
     format!("f{index:04}.{}", function.extension)
 }
 
-fn index(functions: &[Function], embedder: SharedEmbedder) -> Snapshot {
+fn index(functions: &[Function], embedders: &Embedders) -> Snapshot {
     let named = functions.iter().enumerate();
     let texts: HashMap<String, Arc<str>> = named
         .map(|(index, function)| (path(index, function), function.code.as_str().into()))
@@ -92,9 +112,11 @@ fn index(functions: &[Function], embedder: SharedEmbedder) -> Snapshot {
     let changes: Vec<FileChange> = texts.iter().map(saved).collect();
     let source = Arc::new(Texts(texts));
     let facts = Arc::new(MemoryFacts::default());
-    let mut writer = IndexWriter::open(Storage::Memory, facts, source, embedder).expect("opens");
+    let table = Arc::clone(&embedders.table);
+    let mut writer = IndexWriter::open(Storage::Memory, facts, source, table).expect("opens");
     writer.apply(changes, &mut |_| {}, &Cancel::never()).expect("indexed");
     writer.commit().expect("committed");
+    embedders.fill(&mut writer);
     writer.snapshot()
 }
 

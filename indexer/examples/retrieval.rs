@@ -1,10 +1,13 @@
 //! Scores search on annotated questions: nDCG@10 by file, query latency, time to searchable.
 //!
-//! `retrieval DATA REPOS [root|repo] [--ablation | --tune | -v] [NAME=WEIGHT ..]`: `DATA` holds
-//! `repos.json` and `annotations/NAME.json`, `REPOS` one checkout a name.
+//! `retrieval DATA REPOS [root|repo] [--ablation | --tune | -v] [NAME=WEIGHT ..] [--table FILE]
+//! [--embedder FOLDER]`: `DATA` holds `repos.json` and `annotations/NAME.json`, `REPOS` one checkout
+//! a name.
 
 #![expect(clippy::disallowed_methods, reason = "an evaluation reads files and the clock")]
 #![expect(clippy::print_stdout, reason = "the report")]
+
+mod embedder;
 
 use std::{
     fs,
@@ -16,11 +19,12 @@ use std::{
 use fovea_indexer::{
     Cancel, FileChange, IndexWriter, Language, Snapshot, Storage,
     rank::{SearchQuery, Weights},
-    vector,
     vfs::TextSource,
     writer::MemoryFacts,
 };
 use serde_json::Value;
+
+use embedder::Embedders;
 
 struct Folder(PathBuf);
 
@@ -47,7 +51,8 @@ struct Repository {
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let embedders = Embedders::take(&mut arguments);
     let [data, repos, options @ ..] = arguments.as_slice() else {
         println!(
             "usage: retrieval DATA REPOS [root|repo] [--ablation | --tune | -v] [NAME=WEIGHT ..]"
@@ -64,8 +69,8 @@ fn main() {
         (false, true) => &["repo"],
         _ => &["root", "repo"],
     };
-    let sets: Vec<Vec<Repository>> =
-        scopes.iter().map(|scope| load(Path::new(data), Path::new(repos), scope)).collect();
+    let set = |scope: &&str| load(Path::new(data), Path::new(repos), scope, &embedders);
+    let sets: Vec<Vec<Repository>> = scopes.iter().map(set).collect();
     if has("--tune") {
         tune(&sets, weights);
     } else if has("--ablation") {
@@ -78,7 +83,7 @@ fn main() {
     }
 }
 
-fn load(data: &Path, repos: &Path, scope: &str) -> Vec<Repository> {
+fn load(data: &Path, repos: &Path, scope: &str, embedders: &Embedders) -> Vec<Repository> {
     let listed: Value = json(&data.join("repos.json"));
     let listed = listed.as_array().expect("a list of repositories");
     let mut loaded = Vec::new();
@@ -99,17 +104,20 @@ fn load(data: &Path, repos: &Path, scope: &str) -> Vec<Repository> {
         let source = Arc::new(Folder(top));
         let facts = Arc::new(MemoryFacts::default());
         let started = Instant::now();
-        let mut writer = IndexWriter::open(Storage::Memory, facts, source, vector::embedded())
-            .expect("an index in memory");
+        let table = Arc::clone(&embedders.table);
+        let mut writer =
+            IndexWriter::open(Storage::Memory, facts, source, table).expect("an index in memory");
         writer.apply(changes, &mut |_| {}, &Cancel::never()).expect("indexed");
         let index_ms = ms(started.elapsed());
         writer.commit().expect("committed");
+        let durable_ms = ms(started.elapsed());
+        embedders.fill(&mut writer);
         let snapshot = writer.snapshot();
         println!(
             "{name} ({scope}): {n_files} files, {} chunks, {:.1} MB, searchable in {index_ms:.0} ms, durable in {:.0} ms",
             snapshot.stats().n_chunks,
             n_bytes as f64 / 1e6,
-            ms(started.elapsed()),
+            durable_ms,
         );
         let mut n_dropped = 0;
         let mut questions = Vec::new();
@@ -274,13 +282,15 @@ fn ablation(scopes: &[&str], sets: &[Vec<Repository>], full: Weights) {
         ..lexical
     };
     let symbols = Weights { symbol: full.symbol, ..files };
-    let reranked = Weights { vector: 0.0, ..full };
+    let reranked = Weights { vector: 0.0, model: 0.0, ..full };
+    let embedded = Weights { model: 0.0, ..full };
     let steps = [
         ("BM25 of chunks", lexical),
         ("+ names, path and file coherence", files),
         ("+ definitions", symbols),
         ("+ roles of files", reranked),
-        ("+ vectors", full),
+        ("+ vectors", embedded),
+        ("+ the model's vectors, if there is one", full),
     ];
     for (name, weights) in steps {
         let scores: Vec<String> = scopes
@@ -292,7 +302,8 @@ fn ablation(scopes: &[&str], sets: &[Vec<Repository>], full: Weights) {
     }
 }
 
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 19] = [
+    "model",
     "subject",
     "private",
     "vector",
@@ -317,6 +328,7 @@ fn weight<'w>(weights: &'w mut Weights, name: &str) -> &'w mut f32 {
     match name {
         "lexical" => &mut weights.lexical,
         "vector" => &mut weights.vector,
+        "model" => &mut weights.model,
         "symbol" => &mut weights.symbol,
         "path" => &mut weights.path,
         "subject" => &mut weights.subject,

@@ -16,7 +16,7 @@ use std::{collections::HashSet, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 pub use self::fuse::Weights;
-pub(crate) use self::{fuse::search, query::PathFilter};
+pub(crate) use self::{fuse::search, path::PathRole, query::PathFilter};
 use crate::{ChunkId, SymbolId, graph::FilePosition, text::ByteRange};
 
 /// What the user is looking for, guessed from the query's shape.
@@ -64,6 +64,7 @@ pub const MAX_HITS: usize = 1_000;
 pub struct ScoreParts {
     pub lexical: f32,
     pub vector: f32,
+    pub model: f32,
     pub symbol: f32,
     pub path: f32,
     pub subject: f32,
@@ -81,10 +82,11 @@ pub struct ScoreParts {
 impl ScoreParts {
     /// The parts with their names.
     #[must_use]
-    pub fn named(&self) -> [(&'static str, f32); 12] {
+    pub fn named(&self) -> [(&'static str, f32); 13] {
         [
             ("lexical", self.lexical),
             ("vector", self.vector),
+            ("model", self.model),
             ("symbol", self.symbol),
             ("path", self.path),
             ("subject", self.subject),
@@ -117,7 +119,7 @@ pub struct Hit {
     pub parts: ScoreParts,
     /// Query terms found, as typed.
     pub matched: Vec<String>,
-    /// Cosine of the embeddings of query and chunk.
+    /// Cosine of the embeddings of query and chunk, the stronger model's where there is one.
     pub similarity: Option<f32>,
     /// The hit defines a name of the query.
     pub is_definition: bool,

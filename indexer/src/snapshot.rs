@@ -11,7 +11,7 @@ use crate::{
     graph::Graph,
     grep::{self, GrepQuery, GrepResults, Trigrams},
     rank::{self, QueryError, SearchQuery, SearchResults, Weights},
-    vector::{SharedEmbedder, VectorIndex},
+    vector::{SharedEmbedder, Upgrade, VectorIndex},
     vfs::{TextSource, Vfs},
 };
 
@@ -29,6 +29,8 @@ pub(crate) struct SnapshotData {
     pub(crate) lexical: Lexical,
     pub(crate) vectors: VectorIndex,
     pub(crate) embedder: SharedEmbedder,
+    /// Vectors of a stronger model, as far as they are there.
+    pub(crate) upgrade: Option<Upgrade>,
     /// Grows with searches; right for any snapshot, as its entries are by content.
     pub(crate) trigrams: Arc<Trigrams>,
     pub(crate) source: Arc<dyn TextSource>,

@@ -34,7 +34,7 @@ use crate::{
     },
     facts::{EXTRACTOR_VERSION, FileFacts},
     snapshot::{FileEntry, SnapshotData},
-    vector::SharedEmbedder,
+    vector::{FileVectors, SharedEmbedder, Upgrade},
     vfs::{TextSource, Vfs},
 };
 
@@ -248,7 +248,9 @@ impl IndexWriter {
     /// [`IndexError::Io`] or [`IndexError::Lexical`]; what was durable before still is.
     pub fn commit(&mut self) -> Result<(), IndexError> {
         let files = self.saved_files();
-        if !self.uncommitted && self.dirty.is_empty() && files == self.manifest.files {
+        let is_same =
+            files == self.manifest.files && self.manifest.embedder == self.embedder.model_id();
+        if !self.uncommitted && self.dirty.is_empty() && is_same {
             return Ok(());
         }
         let mark = lexical_mark(&files);
@@ -259,6 +261,7 @@ impl IndexWriter {
             files,
             lexical_mark: mark,
             next_file: self.vfs.len() as u32,
+            embedder: self.embedder.model_id().to_owned(),
         };
         if let Some(dir) = &self.dir {
             manifest
@@ -269,6 +272,37 @@ impl IndexWriter {
         self.uncommitted = false;
         self.republish_lexical()?;
         Ok(())
+    }
+
+    /// Takes a stronger embedder beside the one of every chunk, or none. Its vectors come by
+    /// [`IndexWriter::add_vectors`]; [`Snapshot::upgrade_order`] says of which files.
+    pub fn set_upgrade(&mut self, embedder: Option<SharedEmbedder>) -> Snapshot {
+        let upgrade = embedder.map(Upgrade::new);
+        let previous = self.snapshot.data().clone();
+        self.snapshot = Snapshot::new(SnapshotData { upgrade, ..previous });
+        self.snapshot()
+    }
+
+    /// Takes over vectors of the stronger embedder. Those of a text that is not the current one any
+    /// more, or of another embedder's length, are left out.
+    pub fn add_vectors(&mut self, added: Vec<FileVectors>) -> Snapshot {
+        let previous = self.snapshot.data();
+        let Some(upgrade) = &previous.upgrade else { return self.snapshot() };
+        let dim = upgrade.embedder.dim();
+        let mut rows = Vec::new();
+        for FileVectors { file, hash, rows: new } in added {
+            let entry = previous.files.get(file.0 as usize).and_then(Option::as_ref);
+            let fits = entry
+                .is_some_and(|entry| entry.hash == hash && entry.facts.chunks.len() == new.len());
+            if fits && new.iter().all(|row| row.len() == dim) {
+                let ids = (0..).map(|index| ChunkId { file, index });
+                rows.extend(ids.zip(new));
+            }
+        }
+        let vectors = upgrade.vectors.with_changes(&[], &rows);
+        let upgrade = Some(Upgrade { embedder: Arc::clone(&upgrade.embedder), vectors });
+        self.snapshot = Snapshot::new(SnapshotData { upgrade, ..previous.clone() });
+        self.snapshot()
     }
 
     /// Sorts out what each path should become; removals and closings happen here, the rest is
@@ -459,6 +493,11 @@ impl IndexWriter {
                 .vectors
                 .with_changes(&changes.removed_vectors, &changes.added_vectors),
             embedder: Arc::clone(&self.embedder),
+            // A changed file waits for its new vectors; most of its chunks are known.
+            upgrade: previous.upgrade.as_ref().map(|upgrade| Upgrade {
+                embedder: Arc::clone(&upgrade.embedder),
+                vectors: upgrade.vectors.with_changes(&changes.removed_vectors, &[]),
+            }),
             trigrams: Arc::clone(&previous.trigrams),
             source: Arc::clone(&self.source),
         };

@@ -1,8 +1,10 @@
 //! The on-device model: from a checked GGUF file to text.
 //!
 //! In reading order: [`gguf`] the gate in front of every model file, [`tokenizer`] text to tokens,
-//! [`family`] the table of special tokens and formats, [`prompt`] and [`request`] are what callers see, [`error`] what can go wrong.
+//! [`family`] the table of special tokens and formats, [`prompt`] and [`request`] are what callers see,
+//! [`embed`] texts to vectors, [`error`] what can go wrong.
 
+pub mod embed;
 pub mod error;
 pub mod family;
 pub mod gguf;
@@ -11,6 +13,7 @@ pub mod request;
 pub mod tokenizer;
 pub mod worker;
 
+pub use embed::{EmbedInfo, EmbedKind, EmbedModel, EmbedOptions};
 pub use error::ModelError;
 pub use family::Family;
 pub use gguf::{GgufError, GgufFile};

@@ -13,6 +13,7 @@ use crate::{
     Cancel, ChunkId, FileId, Snapshot, SymbolId,
     bm25::{Field, LexicalHit, LexicalMatches, QueryTerm, tokenize, tokenize::TermKind},
     facts::SymbolKind,
+    vector::{SharedEmbedder, Upgrade, VectorIndex},
 };
 
 /// Weights of the parts of a score. Learnt on the dev set; docs/performance.md has the ablation.
@@ -22,6 +23,9 @@ pub struct Weights {
     pub lexical: f32,
     /// Cosine similarity, z-score; times the embedder's own weight.
     pub vector: f32,
+    /// The same by the stronger embedder's vectors, times its own weight; the embedded one's then
+    /// count [`BESIDE_MODEL`] of what they do alone.
+    pub model: f32,
     /// The chunk defines a name of the query.
     pub symbol: f32,
     /// Share of the query (by rarity) in the path.
@@ -56,6 +60,7 @@ impl Default for Weights {
         Self {
             lexical: 0.5,
             vector: 1.0,
+            model: 1.0,
             symbol: 4.0,
             path: 3.0,
             subject: 3.0,
@@ -84,6 +89,7 @@ impl Weights {
         Self {
             lexical: 1.0,
             vector: 0.0,
+            model: 0.0,
             symbol: 0.0,
             path: 0.0,
             subject: 0.0,
@@ -111,6 +117,8 @@ const MIN_CANDIDATES: usize = 300;
 const N_NEAREST: usize = 60;
 /// Definitions of one name that become candidates.
 const MAX_DEFINITIONS: usize = 64;
+/// Share of the embedded vectors' weight for chunks that have a stronger model's vector too.
+const BESIDE_MODEL: f32 = 0.5;
 /// Chunks of a file whose scores are summed.
 const N_SUMMED: usize = 4;
 
@@ -173,6 +181,8 @@ struct Search<'a> {
 struct Raw {
     lexical: f32,
     similarity: Option<f32>,
+    /// By the stronger embedder.
+    stronger: Option<f32>,
     /// Strength of the definition asked for.
     symbol: f32,
     defines: Option<SymbolId>,
@@ -217,26 +227,41 @@ impl Search<'_> {
     /// Adds the nearest chunks by vector, and the similarity of those that are candidates already.
     fn add_nearest(&mut self, candidates: &mut FxHashMap<ChunkId, Raw>) {
         let data = self.snapshot.data();
-        let weight = self.weights.vector * data.embedder.fusion_weight();
-        if weight == 0.0 || data.vectors.is_empty() {
+        if self.weights.vector != 0.0 {
+            self.add_similar(candidates, &data.embedder, &data.vectors, |raw| &mut raw.similarity);
+        }
+        if let Some(upgrade) = data.upgrade.as_ref().filter(|_| self.weights.model != 0.0) {
+            let Upgrade { embedder, vectors } = upgrade;
+            self.add_similar(candidates, embedder, vectors, |raw| &mut raw.stronger);
+        }
+    }
+
+    fn add_similar(
+        &self,
+        candidates: &mut FxHashMap<ChunkId, Raw>,
+        embedder: &SharedEmbedder,
+        vectors: &VectorIndex,
+        slot: impl Fn(&mut Raw) -> &mut Option<f32>,
+    ) {
+        if embedder.fusion_weight() == 0.0 || vectors.is_empty() {
             return;
         }
-        let vector = data.embedder.embed(&[&self.query.text]);
+        let vector = embedder.embed(&[&self.query.text]);
         if vector.iter().all(|value| *value == 0.0) {
             return;
         }
-        let nearest = data.vectors.search(&vector, N_NEAREST, &|_| true);
-        for (chunk, similarity) in nearest {
+        for (chunk, similarity) in vectors.search(&vector, N_NEAREST, &|_| true) {
             if self.files.is_allowed(self.request, chunk.file) {
-                candidates.entry(chunk).or_default().similarity = Some(similarity);
+                *slot(candidates.entry(chunk).or_default()) = Some(similarity);
             }
         }
         for (chunk, raw) in candidates.iter_mut() {
-            if raw.similarity.is_none()
-                && let Some(row) = data.vectors.row(*chunk)
+            let slot = slot(raw);
+            if slot.is_none()
+                && let Some(row) = vectors.row(*chunk)
             {
                 let dot: f32 = row.iter().zip(&vector).map(|(a, b)| f32::from(*a) * b).sum();
-                raw.similarity = Some(dot / 127.0);
+                *slot = Some(dot / 127.0);
             }
         }
     }
@@ -306,7 +331,11 @@ impl Search<'_> {
 
     fn score(&mut self, candidates: FxHashMap<ChunkId, Raw>, cancel: &Cancel) -> Vec<Candidate> {
         let weights = self.weights;
-        let vector_weight = weights.vector * self.snapshot.data().embedder.fusion_weight();
+        let data = self.snapshot.data();
+        let stronger = Scale::of(candidates.values().filter_map(|raw| raw.stronger));
+        let model_weight =
+            data.upgrade.as_ref().map_or(0.0, |u| weights.model * u.embedder.fusion_weight());
+        let vector_weight = weights.vector * data.embedder.fusion_weight();
         let lexical = Scale::of(candidates.values().map(|raw| raw.lexical));
         let similarity = Scale::of(candidates.values().filter_map(|raw| raw.similarity));
         let sums = Scale::of(candidates.keys().map(|chunk| self.files.of(chunk.file).sum));
@@ -324,7 +353,11 @@ impl Search<'_> {
                 let subject = subjects.get(&chunk.file).copied().unwrap_or(0.0);
                 let parts = ScoreParts {
                     lexical: weights.lexical * lexical.z(raw.lexical),
-                    vector: vector_weight * raw.similarity.map_or(-1.0, |s| similarity.z(s)),
+                    vector: vector_weight
+                        * raw.similarity.map_or(-1.0, |s| similarity.z(s))
+                        * if raw.stronger.is_some() { BESIDE_MODEL } else { 1.0 },
+                    // A chunk that has no vector yet counts as an average one.
+                    model: model_weight * raw.stronger.map_or(0.0, |s| stronger.z(s)),
                     symbol: weights.symbol * raw.symbol,
                     path: weights.path * share(file.masks, Field::Path),
                     subject: weights.subject * subject,
@@ -338,7 +371,8 @@ impl Search<'_> {
                 };
                 let score = parts.sum();
                 let mask = raw.masks.iter().fold(0, |all, mask| all | mask);
-                let Raw { defines, similarity, .. } = raw;
+                let Raw { defines, similarity, stronger, .. } = raw;
+                let similarity = stronger.or(similarity);
                 Candidate { chunk, defines, parts, score, mask, similarity, nearness }
             })
             .collect();

@@ -149,6 +149,12 @@ impl VectorIndex {
         found
     }
 
+    /// True if `file` has rows here.
+    #[must_use]
+    pub fn has_file(&self, file: FileId) -> bool {
+        self.blocks.get(file.0 as usize).is_some_and(Option::is_some)
+    }
+
     /// The int8 row of `chunk`.
     #[must_use]
     pub fn row(&self, chunk: ChunkId) -> Option<&[i8]> {

@@ -1,17 +1,21 @@
 //! Vectors of chunks, and the nearest ones to a query.
 //!
 //! [`embedded`] is the static model inside the binary: no download, tens of thousands of chunks a
-//! second. [`VectorIndex`] scans int8 rows and switches to an HNSW graph where a scan is too slow.
+//! second. A stronger model's vectors fill in beside its own ([`FileVectors`]). [`VectorIndex`] scans
+//! int8 rows and switches to an HNSW graph where a scan is too slow.
 
 mod hnsw;
 mod index;
 mod static_model;
+mod upgrade;
 mod words;
 
 use std::sync::Arc;
 
 pub use index::{VectorIndex, quantize};
 pub use static_model::{StaticModel, StaticModelError, embedded};
+pub(crate) use upgrade::Upgrade;
+pub use upgrade::{FileVectors, UpgradeProgress};
 
 /// Turns texts into unit vectors. The embedded default needs no download; the daemon may supply a
 /// stronger one.
@@ -26,6 +30,11 @@ pub trait Embedder: Send + Sync {
     /// (or all zero for a text without a word).
     fn embed(&self, texts: &[&str]) -> Vec<f32>;
 }
+
+/// Weight of a static table's similarity beside the lexical score, learnt on the search dev set.
+pub const TABLE_WEIGHT: f32 = 0.5;
+/// The same of a transformer's.
+pub const TRANSFORMER_WEIGHT: f32 = 1.0;
 
 /// A shared embedder.
 pub type SharedEmbedder = Arc<dyn Embedder>;

@@ -14,9 +14,6 @@ use crate::{
 const MAGIC: &[u8; 8] = b"FOVEAEM1";
 const TABLE: &[u8] = include_bytes!("embedding.bin");
 
-/// Learnt on the search dev set: weight of the similarity's z-score beside the lexical one.
-const FUSION_WEIGHT: f32 = 0.5;
-
 /// Words beyond this many in one text are left out; a chunk has some hundreds.
 const MAX_WORDS: usize = 4_096;
 
@@ -169,7 +166,7 @@ impl Embedder for StaticModel {
     }
 
     fn fusion_weight(&self) -> f32 {
-        FUSION_WEIGHT
+        super::TABLE_WEIGHT
     }
 
     fn embed(&self, texts: &[&str]) -> Vec<f32> {

@@ -14,6 +14,8 @@ pub enum FactsKind {
     Facts(crate::Language),
     /// Quantized vectors of its chunks, made by this model.
     Vectors(crate::Language, String),
+    /// The quantized vector of one chunk's text, made by this model.
+    ChunkVector(String),
 }
 
 /// Key of a stored value.
@@ -30,14 +32,15 @@ impl FactsKey {
     #[must_use]
     pub fn digest(&self) -> ContentHash {
         let (kind, language, model) = match &self.kind {
-            FactsKind::Facts(language) => (0u8, language, ""),
-            FactsKind::Vectors(language, model) => (1, language, model.as_str()),
+            FactsKind::Facts(language) => (0u8, language.name(), ""),
+            FactsKind::Vectors(language, model) => (1, language.name(), model.as_str()),
+            FactsKind::ChunkVector(model) => (2, "", model.as_str()),
         };
         let mut bytes = Vec::with_capacity(64 + model.len());
         bytes.extend_from_slice(&self.content.0);
         bytes.extend_from_slice(&self.version.to_le_bytes());
         bytes.push(kind);
-        bytes.extend_from_slice(language.name().as_bytes());
+        bytes.extend_from_slice(language.as_bytes());
         bytes.push(0);
         bytes.extend_from_slice(model.as_bytes());
         ContentHash::of(&bytes)

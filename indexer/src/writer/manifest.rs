@@ -14,7 +14,7 @@ use crate::{ContentHash, FileId, Generation};
 
 /// Raised when the layout of the manifest, of the terms in tantivy, or of chunks changes. Indexes
 /// of another format are rebuilt, not migrated.
-pub const INDEX_FORMAT: u32 = 1;
+pub const INDEX_FORMAT: u32 = 2;
 
 const MAGIC: &[u8; 8] = b"FOVEAIDX";
 const NAME: &str = "manifest";
@@ -31,6 +31,8 @@ pub struct Manifest {
     pub lexical_mark: String,
     /// The next path gets this id or a higher one.
     pub next_file: u32,
+    /// The embedder whose vectors the files had; those of another are looked up or made anew.
+    pub embedder: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +121,7 @@ mod tests {
             files: BTreeMap::from([("src/a.rs".to_owned(), file)]),
             lexical_mark: "7".to_owned(),
             next_file: 4,
+            embedder: "static-1".to_owned(),
         }
     }
 

@@ -86,6 +86,7 @@ pub(super) fn open(
         lexical: Lexical::new(crate::bm25::store::Base::empty(), Vec::new()),
         vectors: VectorIndex::new(embedder.dim()),
         embedder: Arc::clone(&embedder),
+        upgrade: None,
         trigrams: Arc::default(),
         source: Arc::clone(&source),
     };

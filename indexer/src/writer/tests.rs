@@ -473,3 +473,143 @@ fn without_an_embedder_search_goes_by_words() {
     let snapshot = workspace.open().snapshot();
     assert!(snapshot.stats().vector_bytes > 0 && found(&snapshot, "load_config"));
 }
+
+/// Fills in all missing vectors of the stronger embedder; returns how many chunks were embedded.
+fn fill(writer: &mut IndexWriter, facts: &MemoryFacts) -> usize {
+    let snapshot = writer.snapshot();
+    let known = snapshot.upgrade_known(&snapshot.upgrade_order(&[]), facts);
+    let snapshot = writer.add_vectors(known);
+    let mut n_embedded = 0;
+    let mut embed = |text: &str| {
+        n_embedded += 1;
+        Some(Words::default().embed(&[text]))
+    };
+    let files = snapshot.upgrade_order(&[]);
+    let vectors: Vec<_> =
+        files.iter().filter_map(|file| snapshot.upgrade_file(*file, facts, &mut embed)).collect();
+    writer.add_vectors(vectors);
+    n_embedded
+}
+
+#[test]
+fn a_stronger_embedder_fills_in_behind_and_embeds_nothing_twice() {
+    let workspace = Workspace::new(FIXTURE);
+    let mut writer = workspace.indexed();
+    let store = MemoryFacts::default();
+    assert_eq!(fill(&mut writer, &store), 0, "there is none yet");
+    writer.set_upgrade(Some(Arc::new(Words::default())));
+    let progress = |writer: &IndexWriter| {
+        let progress = writer.snapshot().upgrade_progress().unwrap();
+        (progress.n_done, progress.n_total)
+    };
+    let n_chunks = progress(&writer).1;
+    assert_eq!(fill(&mut writer, &store), n_chunks);
+    assert_eq!(progress(&writer), (n_chunks, n_chunks));
+
+    // An edit drops the file's vectors; only what it changed is embedded again.
+    let text = workspace.files.read("README.md").unwrap();
+    let change = workspace.set("README.md", &format!("{text}\n# More\nAnother section.\n"));
+    apply(&mut writer, vec![change]);
+    assert!(progress(&writer).0 < n_chunks);
+    let n_new = progress(&writer).1 - n_chunks;
+    assert!(fill(&mut writer, &store) <= n_new + 1, "unchanged chunks are known");
+    assert_eq!(progress(&writer).0, progress(&writer).1);
+
+    // Another clone of the same texts embeds nothing.
+    drop(writer);
+    let mut other = workspace.open();
+    apply(&mut other, workspace.saved());
+    other.set_upgrade(Some(Arc::new(Words::default())));
+    assert_eq!(fill(&mut other, &store), 0);
+    assert_eq!(progress(&other).0, progress(&other).1);
+}
+
+#[test]
+fn vectors_of_another_text_or_length_are_not_taken() {
+    let workspace = Workspace::new(FIXTURE);
+    let mut writer = workspace.indexed();
+    let snapshot = writer.set_upgrade(Some(Arc::new(Words::default())));
+    let file = snapshot.file("src/net.rs").unwrap();
+    let (hash, n) = (snapshot.hash(file).unwrap(), snapshot.facts(file).unwrap().chunks.len());
+    let other = ContentHash::of(b"another text");
+    let row = vec![1i8; 16];
+    for (hash, rows) in
+        [(other, vec![row.clone(); n]), (hash, vec![row.clone(); n + 1]), (hash, vec![vec![1]; n])]
+    {
+        let snapshot = writer.add_vectors(vec![FileVectors { file, hash, rows }]);
+        assert_eq!(snapshot.upgrade_progress().unwrap().n_done, 0);
+    }
+    let snapshot = writer.add_vectors(vec![FileVectors { file, hash, rows: vec![row; n] }]);
+    assert_eq!(snapshot.upgrade_progress().unwrap().n_done, n);
+}
+
+#[test]
+fn open_texts_and_used_code_get_vectors_first() {
+    let workspace = Workspace::new(
+        r#"
+//- /docs/guide.md
+# Guide
+//- /src/used.rs
+pub fn used() {}
+//- /src/unused.rs
+pub fn unused() { used(); used(); }
+//- /src/recent.rs
+pub fn recent() {}
+//- /src/open.rs
+pub fn open() {}
+//- /tests/it.rs
+fn it() { used(); }
+"#,
+    );
+    let mut writer = workspace.indexed();
+    let edit = FileChange::Edited { path: "src/open.rs".into(), text: "pub fn o() {}".into() };
+    apply(&mut writer, vec![edit]);
+    let snapshot = writer.set_upgrade(Some(Arc::new(Words::default())));
+    let recent = [snapshot.file("src/recent.rs").unwrap()];
+    let order = snapshot.upgrade_order(&recent);
+    let paths: Vec<&str> = order.iter().map(|file| snapshot.path(*file)).collect();
+    let expected = ["src/open.rs", "src/recent.rs", "src/used.rs", "src/unused.rs", "tests/it.rs"];
+    assert_eq!(paths[..5], expected);
+    assert_eq!(paths[5], "docs/guide.md");
+}
+
+#[test]
+fn a_similar_chunk_without_any_word_in_common_is_found_by_the_stronger_vectors() {
+    /// Sees one subject where words differ.
+    struct Subject;
+    impl Embedder for Subject {
+        fn model_id(&self) -> &str {
+            "subject"
+        }
+        fn dim(&self) -> usize {
+            2
+        }
+        fn fusion_weight(&self) -> f32 {
+            1.0
+        }
+        fn embed(&self, texts: &[&str]) -> Vec<f32> {
+            let row = |text: &&str| {
+                let is_it = text.contains("send_with_retry") || text.contains("perseverance");
+                if is_it { [1.0, 0.0] } else { [0.0, 1.0] }
+            };
+            texts.iter().flat_map(row).collect()
+        }
+    }
+    let workspace = Workspace::new(FIXTURE);
+    let mut writer = workspace.indexed();
+    let hits = |snapshot: &Snapshot| {
+        let text = "perseverance".to_owned();
+        let query = SearchQuery { text, limit: 1, ..SearchQuery::default() };
+        let hit = snapshot.search(&query, &Cancel::never()).unwrap().hits.into_iter().next();
+        hit.map(|hit| (snapshot.path(hit.chunk.file).to_owned(), hit.parts.model))
+    };
+    let snapshot = writer.set_upgrade(Some(Arc::new(Subject)));
+    let store = MemoryFacts::default();
+    let mut embed = |text: &str| Some(Subject.embed(&[text]));
+    let files = snapshot.upgrade_order(&[]);
+    let vectors = files.iter().filter_map(|f| snapshot.upgrade_file(*f, &store, &mut embed));
+    let snapshot = writer.add_vectors(vectors.collect());
+    let (path, model) = hits(&snapshot).expect("found");
+    assert_eq!(path, "src/net.rs");
+    assert!(model > 0.0);
+}

@@ -17,6 +17,21 @@ pub(crate) fn add(isa: Isa, x: &[f32], to: &mut [f32]) {
     isa.run(Add { x, to });
 }
 
+/// `x = (x - mean) / deviation * weight + bias`. Lengths are equal.
+pub(crate) fn layer_norm(isa: Isa, weight: &[f32], bias: &[f32], epsilon: f32, x: &mut [f32]) {
+    isa.run(LayerNorm { weight, bias, epsilon, x });
+}
+
+/// `x = x * cdf(x)` of the normal distribution (Hendrycks and Gimpel 2016).
+pub(crate) fn gelu(isa: Isa, x: &mut [f32]) {
+    isa.run(Gelu { x });
+}
+
+/// [`gelu`] by its approximation with a hyperbolic tangent.
+pub(crate) fn gelu_tanh(isa: Isa, x: &mut [f32]) {
+    isa.run(GeluTanh { x });
+}
+
 /// Log of the sum of exponentials.
 pub(crate) fn log_sum_exp(isa: Isa, x: &[f32]) -> f32 {
     isa.run(LogSumExp { x })
@@ -74,6 +89,103 @@ impl Kernel for SwiGlu<'_> {
             simd.store(value, &mut lanes);
             to.copy_from_slice(&lanes[..to.len()]);
         }
+    }
+}
+
+struct LayerNorm<'a> {
+    weight: &'a [f32],
+    bias: &'a [f32],
+    epsilon: f32,
+    x: &'a mut [f32],
+}
+
+impl Kernel for LayerNorm<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let n = self.x.len() as f32;
+        let (x, rest) = self.x.as_chunks_mut::<LANES>();
+        let sum = x.iter().fold(simd.splat(0.0), |sum, x| simd.add(sum, simd.load(x)));
+        let mean = (simd.sum(sum) + rest.iter().sum::<f32>()) / n;
+        let means = simd.splat(mean);
+        let squares = x.iter().fold(simd.splat(0.0), |sum, x| {
+            let x = simd.sub(simd.load(x), means);
+            simd.fma(x, x, sum)
+        });
+        let rest_squares = rest.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>();
+        let factor = 1.0 / ((simd.sum(squares) + rest_squares) / n + self.epsilon).sqrt();
+        let factors = simd.splat(factor);
+        let (weight, rest_weight) = self.weight.as_chunks::<LANES>();
+        let (bias, rest_bias) = self.bias.as_chunks::<LANES>();
+        for ((x, weight), bias) in x.iter_mut().zip(weight).zip(bias) {
+            let value = simd.mul(simd.sub(simd.load(x), means), factors);
+            simd.store(simd.fma(value, simd.load(weight), simd.load(bias)), x);
+        }
+        for ((x, weight), bias) in rest.iter_mut().zip(rest_weight).zip(rest_bias) {
+            *x = (*x - mean) * factor * weight + bias;
+        }
+    }
+}
+
+struct Gelu<'a> {
+    x: &'a mut [f32],
+}
+
+impl Kernel for Gelu<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        each(simd, self.x, |x| {
+            // erf by Abramowitz and Stegun 7.1.26, for the positive half; x erf(x) is even.
+            let abs = simd.max(x, simd.sub(simd.splat(0.0), x));
+            let u = simd.mul(abs, simd.splat(std::f32::consts::FRAC_1_SQRT_2));
+            let one = simd.splat(1.0);
+            let t = simd.div(one, simd.fma(u, simd.splat(0.327_591_1), one));
+            let mut p = simd.splat(1.061_405_4);
+            for c in [-1.453_152, 1.421_413_7, -0.284_496_74, 0.254_829_6] {
+                p = simd.fma(p, t, simd.splat(c));
+            }
+            let exp = simd.exp(simd.sub(simd.splat(0.0), simd.mul(u, u)));
+            let erf = simd.sub(one, simd.mul(simd.mul(p, t), exp));
+            simd.mul(simd.splat(0.5), simd.fma(abs, erf, x))
+        });
+    }
+}
+
+struct GeluTanh<'a> {
+    x: &'a mut [f32],
+}
+
+impl Kernel for GeluTanh<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        each(simd, self.x, |x| {
+            // 0.5 x (1 + tanh(v)) is x / (1 + exp(-2 v)); the limit keeps the exponential finite.
+            let cubed = simd.mul(simd.mul(x, x), x);
+            let v = simd.fma(cubed, simd.splat(0.044_715), x);
+            let v = simd.mul(v, simd.splat(2.0 * 0.797_884_6));
+            let exp = simd.exp(simd.sub(simd.splat(0.0), simd.max(v, simd.splat(-87.0))));
+            simd.div(x, simd.add(simd.splat(1.0), exp))
+        });
+    }
+}
+
+/// Replaces each value by `f` of it; what does not fill a vector is padded.
+#[inline(always)]
+fn each<S: Simd>(simd: S, values: &mut [f32], f: impl Fn(S::V) -> S::V) {
+    let (chunks, rest) = values.as_chunks_mut::<LANES>();
+    for chunk in chunks {
+        simd.store(f(simd.load(chunk)), chunk);
+    }
+    if !rest.is_empty() {
+        let mut padded = [0.0; LANES];
+        padded[..rest.len()].copy_from_slice(rest);
+        simd.store(f(simd.load(&padded)), &mut padded);
+        rest.copy_from_slice(&padded[..rest.len()]);
     }
 }
 
@@ -166,6 +278,43 @@ mod tests {
             let mut to = vec![0.0; 64];
             swiglu(isa, &gate_up, &mut to);
             check_close(&to, &expected, isa);
+        }
+    }
+
+    #[test]
+    fn layer_norm_is_the_formula_at_any_length() {
+        for n in [2, 15, 16, 33, 384] {
+            let (x, weight, bias) = (ramp(n, -3.0, 5.0), ramp(n, 0.5, 1.5), ramp(n, 2.0, -1.0));
+            let mean = x.iter().sum::<f32>() / n as f32;
+            let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / n as f32;
+            let deviation = (variance + 1e-5).sqrt();
+            for isa in Isa::available() {
+                let mut found = x.clone();
+                layer_norm(isa, &weight, &bias, 1e-5, &mut found);
+                for i in 0..n {
+                    let expected = (x[i] - mean) / deviation * weight[i] + bias[i];
+                    assert!((found[i] - expected).abs() < 2e-5, "{} {n} {i}", isa.name());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn both_gelus_follow_the_normal_distribution() {
+        // x times the distribution function, from tables.
+        let known =
+            [(0.0, 0.0), (1.0, 0.841_345), (-1.0, -0.158_655), (2.5, 2.484_476), (-3.0, -0.004_05)];
+        for isa in Isa::available() {
+            let x: Vec<f32> = known.iter().map(|(x, _)| *x).chain(ramp(30, -60.0, 60.0)).collect();
+            let (mut exact, mut tanh) = (x.clone(), x.clone());
+            gelu(isa, &mut exact);
+            gelu_tanh(isa, &mut tanh);
+            for (i, (_, expected)) in known.iter().enumerate() {
+                assert!((exact[i] - expected).abs() < 2e-5, "{} {}", isa.name(), exact[i]);
+            }
+            for (i, x) in x.iter().enumerate() {
+                assert!((exact[i] - tanh[i]).abs() < 2e-3, "{} at {x}", isa.name());
+            }
         }
     }
 

@@ -82,6 +82,20 @@ impl KvCache {
 }
 
 impl LayerCache {
+    /// A layer alone, for encoders; [`LayerCache::reserve`] makes room.
+    pub(crate) fn new(n_heads: usize) -> Self {
+        LayerCache { heads: (0..n_heads).map(|_| HeadCache::default()).collect() }
+    }
+
+    /// Makes room for positions `0..n`.
+    pub(crate) fn reserve(&mut self, n: usize, head_dim: usize) {
+        let len = n.div_ceil(LANES) * LANES * head_dim;
+        for head in self.heads.iter_mut().filter(|head| head.keys.len() < len) {
+            head.keys.resize(len, 0);
+            head.values.resize(len, 0);
+        }
+    }
+
     pub(crate) fn head(&self, head: usize) -> (&[u16], &[u16]) {
         (&self.heads[head].keys, &self.heads[head].values)
     }

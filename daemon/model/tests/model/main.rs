@@ -3,6 +3,7 @@
 
 #![expect(clippy::print_stdout, reason = "says what was measured, shown with --nocapture")]
 
+mod embedder;
 mod fixture;
 mod generation;
 mod reference;
