@@ -134,7 +134,7 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct ModelWorkerArgs {
-    /// The only file it may read.
+    /// The only file (or folder, of an embedder) it may read.
     pub model: PathBuf,
     /// Try what a hostile model would try, print what happened, and end.
     #[arg(long)]

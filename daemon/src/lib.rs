@@ -5,7 +5,7 @@
 //! [`walk`] and [`guard`] which of its files count, and the gate for reading them · [`watch`] what changes
 //! on disk · [`store`] facts by content · [`gc`] what is not used any more · [`budget`] memory · [`engine`] one workspace: events in, snapshots out ·
 //! `git` what differs from the last commit ·
-//! [`model_worker`] the model in its own process ·
+//! [`model_worker`] the model in its own process · [`embedder`] a stronger embedding model in another ·
 //! [`complete`] from plan to suggestion · [`service`] answers requests · [`eval`] measures completion quality · [`server`] the socket ·
 //! [`connect`] the client's way there · [`mcp`] agents · [`cli`] and [`commands`] what people type · [`output`] and
 //! [`exit_codes`] what they get back.
@@ -18,6 +18,7 @@ pub mod config;
 pub mod connect;
 pub mod dirs;
 pub mod doctor;
+pub mod embedder;
 pub mod engine;
 pub mod eval;
 pub mod exit_codes;

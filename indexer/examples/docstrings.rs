@@ -1,8 +1,9 @@
 //! Scores search on documentation: the first sentence of a function's documentation is the query, the
 //! function without its documentation is the answer; MRR@10 over 1,000 queries and 3,000 functions.
 //!
-//! `docstrings [--table FILE] [--embedder FOLDER] [VECTOR,MODEL ..] FOLDER ..`: folders with Python and
-//! Rust sources. The sample depends on the texts alone. Pairs of numbers are further weights to try.
+//! `docstrings [--table FILE] [--embedder FOLDER] [--from N] [VECTOR,SENTENCE,MODEL ..]
+//! FOLDER ..`: folders with Python and Rust sources. The sample depends on the texts alone. Triples of numbers are
+//! further weights to try.
 
 #![expect(clippy::disallowed_methods, reason = "an evaluation reads files and the clock")]
 #![expect(clippy::print_stdout, reason = "the report")]
@@ -52,12 +53,17 @@ struct Function {
 fn main() {
     let mut folders: Vec<String> = std::env::args().skip(1).collect();
     let embedders = Embedders::take(&mut folders);
-    let pair = |text: &String| -> Option<(f32, f32)> {
-        let (vector, model) = text.split_once(',')?;
-        Some((vector.parse().ok()?, model.parse().ok()?))
+    // Other queries over the same functions: weights were chosen on the first ones.
+    let from = folders.iter().position(|option| option == "--from").map_or(0, |at| {
+        let value = folders.drain(at..at + 2).nth(1).expect("--from has a value");
+        value.parse().expect("--from is a number")
+    });
+    let weights = |text: &String| -> Option<(f32, f32, f32)> {
+        let parts: Vec<f32> = text.split(',').map_while(|part| part.parse().ok()).collect();
+        <[f32; 3]>::try_from(parts).ok().map(|[vector, sentence, model]| (vector, sentence, model))
     };
-    let pairs: Vec<(f32, f32)> = folders.iter().filter_map(pair).collect();
-    folders.retain(|folder| pair(folder).is_none());
+    let tried: Vec<(f32, f32, f32)> = folders.iter().filter_map(weights).collect();
+    folders.retain(|folder| weights(folder).is_none());
     if folders.is_empty() {
         println!("usage: docstrings FOLDER ..");
         std::process::exit(2);
@@ -75,24 +81,24 @@ fn main() {
     println!("{n_all} documented functions, {} taken, {n_queries} queries", functions.len());
 
     let snapshot = index(&functions, &embedders);
-    let queries = &functions[..n_queries];
+    let queries: Vec<(usize, &Function)> =
+        functions.iter().enumerate().skip(from).take(n_queries).collect();
     let shipped = Weights::default();
-    let try_out = |name: &str, weights: &Weights| report(name, &snapshot, queries, weights);
+    let try_out = |name: &str, weights: &Weights| report(name, &snapshot, &queries, weights);
     try_out("BM25 of chunks", &Weights::lexical_only());
     try_out("+ names and structure", &Weights { vector: 0.0, model: 0.0, ..shipped });
     try_out("+ static vectors", &Weights { model: 0.0, ..shipped });
     if embedders.stronger.is_some() {
         try_out("+ the model's vectors", &shipped);
     }
-    try_out(
-        "static vectors alone",
-        &Weights { vector: 1.0, lexical: 0.0, ..Weights::lexical_only() },
-    );
-    for (vector, model) in [(0.5, 0.0), (1.0, 0.0), (2.0, 0.0)].into_iter().chain(pairs) {
-        let weights = Weights { vector, model, ..Weights::lexical_only() };
-        try_out(&format!("BM25 + static {vector} + model {model}"), &weights);
-        let weights = Weights { vector, model, ..shipped };
-        try_out(&format!("structure + static {vector} + model {model}"), &weights);
+    let plain = Weights { vector: 1.0, ..Weights::lexical_only() };
+    try_out("BM25 + static vectors", &plain);
+    try_out("static vectors alone", &Weights { lexical: 0.0, ..plain });
+    for (vector, sentence, model) in tried {
+        let plain = Weights { vector, sentence, model, ..Weights::lexical_only() };
+        try_out(&format!("BM25, {vector} {sentence} {model}"), &plain);
+        let weights = Weights { vector, sentence, model, ..shipped };
+        try_out(&format!("structure, {vector} {sentence} {model}"), &weights);
     }
 }
 
@@ -120,15 +126,15 @@ fn index(functions: &[Function], embedders: &Embedders) -> Snapshot {
     writer.snapshot()
 }
 
-fn report(name: &str, snapshot: &Snapshot, functions: &[Function], weights: &Weights) {
+fn report(name: &str, snapshot: &Snapshot, functions: &[(usize, &Function)], weights: &Weights) {
     let started = Instant::now();
     let (mut sum, mut n_first) = (0.0, 0);
-    for (index, function) in functions.iter().enumerate() {
+    for (index, function) in functions {
         // A colon would read as a filter, a quotation as a phrase.
         let text = function.query.replace([':', '"'], " ");
         let query = SearchQuery { text, limit: 10, ..SearchQuery::default() };
         let Ok(results) = snapshot.search_with(&query, weights, &Cancel::never()) else { continue };
-        let wanted = path(index, function);
+        let wanted = path(*index, function);
         let place = |hit: &fovea_indexer::rank::Hit| snapshot.path(hit.chunk.file) == wanted;
         if let Some(rank) = results.hits.iter().position(place) {
             sum += 1.0 / (rank + 1) as f64;

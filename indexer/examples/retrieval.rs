@@ -302,7 +302,8 @@ fn ablation(scopes: &[&str], sets: &[Vec<Repository>], full: Weights) {
     }
 }
 
-const NAMES: [&str; 19] = [
+const NAMES: [&str; 20] = [
+    "sentence",
     "model",
     "subject",
     "private",
@@ -329,6 +330,7 @@ fn weight<'w>(weights: &'w mut Weights, name: &str) -> &'w mut f32 {
         "lexical" => &mut weights.lexical,
         "vector" => &mut weights.vector,
         "model" => &mut weights.model,
+        "sentence" => &mut weights.sentence,
         "symbol" => &mut weights.symbol,
         "path" => &mut weights.path,
         "subject" => &mut weights.subject,

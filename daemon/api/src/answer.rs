@@ -496,6 +496,8 @@ pub struct WorkspaceStatus {
     pub index_bytes: u64,
     /// Milliseconds of the last full index or reopen, and which it was.
     pub last_index_ms: Option<u64>,
+    /// Chunks that have a vector of the stronger embedder; `None` if only the embedded one is used.
+    pub n_embedded: Option<usize>,
     pub reopened: bool,
     /// `events`, `polling`, `off`.
     pub watching: String,

@@ -70,6 +70,12 @@ pub(super) fn workspace(out: &mut Output, status: &WorkspaceStatus) {
         let what = if status.reopened { "reopened" } else { "indexed" };
         out.put(&format!("  {what} in {ms} ms, generation {}\n", status.generation));
     }
+    if let Some(n) = status.n_embedded {
+        out.put(&format!(
+            "  {n} of {} embedded by the chosen model\n",
+            count(status.n_chunks, "chunk")
+        ));
+    }
     if !status.watching.is_empty() {
         let pending = match status.n_pending {
             0 => "nothing pending".to_owned(),

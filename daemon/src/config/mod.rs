@@ -59,6 +59,10 @@ pub struct IndexConfig {
     pub hidden: bool,
     /// Compute embeddings, so that search finds prose and near matches.
     pub vectors: bool,
+    /// Which embeddings: `embedded` (a small table inside the program); or, beside it and filled in
+    /// behind, a stronger model: an installed one by name (`fovea model pull all-minilm-l6-v2`) or the
+    /// path of a folder with `model.safetensors`, `tokenizer.json` and `config.json`.
+    pub embedder: String,
     /// Threads that parse and embed; 0 means one a core, at low priority.
     pub threads: usize,
 }
@@ -71,6 +75,7 @@ impl Default for IndexConfig {
             exclude: Vec::new(),
             hidden: false,
             vectors: true,
+            embedder: crate::embedder::EMBEDDED.to_owned(),
             threads: 0,
         }
     }

@@ -13,6 +13,7 @@ mod power;
 mod purge;
 mod run;
 mod state;
+mod upgrade;
 
 use std::{
     path::{Path, PathBuf},
@@ -30,7 +31,11 @@ use fovea_api::{
     Freshness, Health, PathOutcome, ProgressView, SecretView, SkippedFile, TopWorkspace,
     WorkspaceStatus,
 };
-use fovea_indexer::{Cancel, Snapshot, vector::SharedEmbedder, writer::FactsStore};
+use fovea_indexer::{
+    Cancel, Snapshot,
+    vector::{FileVectors, SharedEmbedder},
+    writer::FactsStore,
+};
 
 pub use self::documents::{Asked, RecentDocument, Standing};
 use self::{
@@ -40,6 +45,7 @@ use self::{
 use crate::{
     budget::Budget,
     config::{Layers, Loaded},
+    embedder::EmbedderHost,
     guard,
     walk::Rules,
     watch::{Notice, Watching},
@@ -55,6 +61,10 @@ enum Event {
     Sync(Sender<()>),
     /// Extract everything anew, then answer.
     Reindex(Sender<()>),
+    /// A stronger embedder is there.
+    Upgrade(SharedEmbedder, Sender<()>),
+    /// Vectors that it made.
+    Vectors(Vec<FileVectors>, Sender<()>),
     Stop,
 }
 
@@ -70,6 +80,8 @@ pub struct WorkspaceOptions {
     pub layers: Layers,
     pub facts: Arc<dyn FactsStore>,
     pub embedder: SharedEmbedder,
+    /// A stronger one, whose vectors are filled in behind.
+    pub stronger: Option<Arc<EmbedderHost>>,
     /// Threads that parse and embed, at low priority.
     pub pool: Arc<rayon::ThreadPool>,
     /// What the process may take.
@@ -81,6 +93,7 @@ pub struct Workspace {
     shared: Arc<Shared>,
     events: Sender<Event>,
     thread: Option<thread::JoinHandle<()>>,
+    filler: Option<thread::JoinHandle<()>>,
 }
 
 /// Skipped files listed in a status.
@@ -109,13 +122,24 @@ impl Workspace {
             typed: ArcSwapOption::empty(),
             n_waiting: AtomicUsize::new(0),
         });
+        let filler = options.stronger.as_ref().map(|host| upgrade::Filler {
+            shared: Arc::clone(&shared),
+            events: events.clone(),
+            facts: Arc::clone(&options.facts),
+            host: Arc::clone(host),
+        });
         let thread = {
             let (shared, events) = (Arc::clone(&shared), events.clone());
             thread::Builder::new()
                 .name("fovea-engine".into())
                 .spawn(move || run::run(&shared, &options, &events, &received))?
         };
-        Ok(Self { shared, events, thread: Some(thread) })
+        let filler = filler.and_then(|filler| {
+            let named = thread::Builder::new().name("fovea-embed".into());
+            // Search works without it, by the embedded vectors.
+            named.spawn(move || filler.run()).ok()
+        });
+        Ok(Self { shared, events, thread: Some(thread), filler })
     }
 
     #[must_use]
@@ -348,6 +372,10 @@ impl Workspace {
             source_bytes: stats.source_bytes,
             index_bytes: state.index_bytes,
             last_index_ms: state.last_index_ms,
+            n_embedded: snapshot
+                .as_ref()
+                .and_then(|snapshot| snapshot.upgrade_progress())
+                .map(|progress| progress.n_done),
             reopened: state.reopened,
             watching: state.watching.to_string(),
             kept: state.kept.to_string(),
@@ -495,10 +523,12 @@ impl Drop for Workspace {
     fn drop(&mut self) {
         self.shared.is_stopping.store(true, Ordering::Relaxed);
         self.send(Event::Stop);
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the engine's thread panicked");
+        // Wakes the filler, which waits for changes.
+        self.shared.update(|_| ());
+        for thread in [self.filler.take(), self.thread.take()].into_iter().flatten() {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the workspace panicked");
+            }
         }
     }
 }

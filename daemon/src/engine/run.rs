@@ -15,6 +15,7 @@ use std::{
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use fovea_indexer::{
     ContentHash, IndexWriter, Snapshot,
+    vector::SharedEmbedder,
     vfs::TextSource,
     writer::{FactsKey, FactsStore, IndexError, Storage},
 };
@@ -117,6 +118,8 @@ pub(super) struct Engine<'a> {
     pub(super) poll_due: Option<Instant>,
     pub(super) purge: Purge,
     pub(super) has_buffers: bool,
+    /// Set once it is known to work.
+    pub(super) stronger: Option<SharedEmbedder>,
 }
 
 enum Next {
@@ -158,6 +161,7 @@ impl<'a> Engine<'a> {
             poll_due: None,
             purge: Purge::new(&options.folder),
             has_buffers: true,
+            stronger: None,
         };
         engine.purge.resume(&mut engine.writer);
         let snapshot = engine.writer.snapshot();
@@ -301,6 +305,17 @@ impl<'a> Engine<'a> {
                 }
                 drop(done);
             }
+            Event::Upgrade(embedder, done) => {
+                self.stronger = Some(embedder);
+                let snapshot = self.writer.set_upgrade(self.stronger.clone());
+                self.shared.publish(snapshot);
+                drop(done);
+            }
+            Event::Vectors(vectors, done) => {
+                let snapshot = self.writer.add_vectors(vectors);
+                self.shared.publish(snapshot);
+                drop(done);
+            }
             Event::Stop => return Next::Stop,
         }
         Next::Continue
@@ -429,6 +444,8 @@ impl<'a> Engine<'a> {
         prepare(&index).map_err(|source| IndexError::Io { path: index, source })?;
         self.writer = open_writer(self.shared, self.options, &self.facts)?;
         self.purge.resume(&mut self.writer);
+        // Its vectors come back from the store.
+        self.writer.set_upgrade(self.stronger.clone());
         self.files = Files::default();
         self.dirty = Dirty::default();
         self.shared.update(|state| {

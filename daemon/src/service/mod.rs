@@ -79,7 +79,8 @@ pub struct Service {
 impl Service {
     #[must_use]
     pub fn new(options: ServiceOptions) -> Arc<Self> {
-        let workspaces = workspaces::Workspaces::new(options.dirs.clone(), options.layers.clone());
+        let (dirs, layers) = (options.dirs.clone(), options.layers.clone());
+        let workspaces = workspaces::Workspaces::new(dirs, layers, options.executable.clone());
         let config = workspaces.config().clone();
         let model = ModelHost::new(options.dirs.clone(), config, options.executable.clone());
         let service = Arc::new(Self {

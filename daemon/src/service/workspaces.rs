@@ -19,6 +19,7 @@ use crate::{
     budget::{self, Budget},
     config::{self, Config, Layers, StorageConfig},
     dirs::{self, Dirs},
+    embedder::EmbedderHost,
     engine::{Workspace, WorkspaceOptions},
     gc::{self, Limits},
     root,
@@ -29,6 +30,7 @@ use crate::{
 pub(super) struct Workspaces {
     dirs: Dirs,
     layers: Layers,
+    executable: Option<PathBuf>,
     config: Config,
     open: Mutex<HashMap<PathBuf, Opened>>,
     parts: OnceLock<Parts>,
@@ -55,18 +57,22 @@ struct Parts {
     sqlite: Option<Arc<SqliteFacts>>,
     problem: Option<String>,
     embedder: SharedEmbedder,
+    stronger: Option<Arc<EmbedderHost>>,
+    /// Why the chosen embedder cannot be used.
+    embedder_problem: Option<String>,
     pool: Arc<rayon::ThreadPool>,
 }
 
 impl Workspaces {
-    pub(super) fn new(dirs: Dirs, layers: Layers) -> Self {
+    /// `executable` runs the embedder, if one is chosen.
+    pub(super) fn new(dirs: Dirs, layers: Layers, executable: Option<PathBuf>) -> Self {
         let loaded = config::load(&layers).unwrap_or_else(|err| {
             tracing::warn!(%err, "settings; the defaults count");
             config::Loaded::default()
         });
         let (open, parts, collected) = (Mutex::default(), OnceLock::new(), Mutex::default());
         let budget = Arc::new(Budget::new(loaded.config.daemon.memory_mb));
-        Self { dirs, layers, config: loaded.config, open, parts, collected, budget }
+        Self { dirs, layers, executable, config: loaded.config, open, parts, collected, budget }
     }
 
     pub(super) fn config(&self) -> &Config {
@@ -110,16 +116,18 @@ impl Workspaces {
         let folder = self.dirs.workspace(&root);
         // A workspace may do without vectors; another one of the same daemon may not.
         let config = config::load(&self.layers.with_root(&root)).map(|loaded| loaded.config);
-        let embedder = match config.unwrap_or_else(|_| self.config.clone()).index.vectors {
-            true => Arc::clone(&parts.embedder),
-            false => vector::none(),
-        };
+        let (embedder, stronger) =
+            match config.unwrap_or_else(|_| self.config.clone()).index.vectors {
+                true => (Arc::clone(&parts.embedder), parts.stronger.clone()),
+                false => (vector::none(), None),
+            };
         let options = WorkspaceOptions {
             folder,
             cookies: self.dirs.runtime.join("cookies"),
             layers: self.layers.clone(),
             facts: Arc::clone(&parts.facts),
             embedder,
+            stronger,
             pool: Arc::clone(&parts.pool),
             budget: Arc::clone(&self.budget),
             root,
@@ -159,7 +167,16 @@ impl Workspaces {
             None => Arc::new(MemoryFacts::default()),
         };
         let pool = Arc::new(background_pool(self.config.index.threads));
-        Parts { facts, sqlite, problem, embedder: vector::embedded(), pool }
+        let chosen = EmbedderHost::choose(&self.dirs, &self.config, self.executable.clone());
+        let (stronger, embedder_problem) = match chosen {
+            Ok(stronger) => (stronger, None),
+            Err(problem) => {
+                tracing::warn!(problem, "search goes by the embedded vectors");
+                (None, Some(problem))
+            }
+        };
+        let embedder = vector::embedded();
+        Parts { facts, sqlite, problem, embedder, stronger, embedder_problem, pool }
     }
 
     fn surplus(&self, open: &mut HashMap<PathBuf, Opened>) -> Vec<Opened> {
@@ -233,10 +250,13 @@ impl Workspaces {
         roots
     }
 
-    /// What is wrong with the store all workspaces share.
+    /// What is wrong with what all workspaces share: the store, or the chosen embedder.
     pub(super) fn problem(&self) -> Option<String> {
         let parts = self.parts.get()?;
-        parts.problem.clone().or_else(|| parts.sqlite.as_ref()?.problem())
+        let store = || parts.sqlite.as_ref()?.problem();
+        let embedder = || parts.embedder_problem.clone();
+        let stronger = || parts.stronger.as_ref()?.problem();
+        parts.problem.clone().or_else(store).or_else(embedder).or_else(stronger)
     }
 
     /// Removes what nobody used for long, see [`gc::collect`].

@@ -23,6 +23,9 @@ pub struct Weights {
     pub lexical: f32,
     /// Cosine similarity, z-score; times the embedder's own weight.
     pub vector: f32,
+    /// Added to both weights of vectors, as a share of them, for each term of a query beyond
+    /// [`SHORT_QUERY`]: a whole sentence names its subject in other words than the code does.
+    pub sentence: f32,
     /// The same by the stronger embedder's vectors, times its own weight; the embedded one's then
     /// count [`BESIDE_MODEL`] of what they do alone.
     pub model: f32,
@@ -60,6 +63,7 @@ impl Default for Weights {
         Self {
             lexical: 0.5,
             vector: 1.0,
+            sentence: 0.3,
             model: 1.0,
             symbol: 4.0,
             path: 3.0,
@@ -89,6 +93,7 @@ impl Weights {
         Self {
             lexical: 1.0,
             vector: 0.0,
+            sentence: 0.0,
             model: 0.0,
             symbol: 0.0,
             path: 0.0,
@@ -117,6 +122,9 @@ const MIN_CANDIDATES: usize = 300;
 const N_NEAREST: usize = 60;
 /// Definitions of one name that become candidates.
 const MAX_DEFINITIONS: usize = 64;
+/// Terms of a usual question, and those beyond which a longer one changes nothing.
+const SHORT_QUERY: usize = 5;
+const LONG_QUERY: usize = 15;
 /// Share of the embedded vectors' weight for chunks that have a stronger model's vector too.
 const BESIDE_MODEL: f32 = 0.5;
 /// Chunks of a file whose scores are summed.
@@ -335,7 +343,9 @@ impl Search<'_> {
         let stronger = Scale::of(candidates.values().filter_map(|raw| raw.stronger));
         let model_weight =
             data.upgrade.as_ref().map_or(0.0, |u| weights.model * u.embedder.fusion_weight());
-        let vector_weight = weights.vector * data.embedder.fusion_weight();
+        let sentence = 1.0 + weights.sentence * self.query.n_terms_beyond(SHORT_QUERY, LONG_QUERY);
+        let model_weight = model_weight * sentence;
+        let vector_weight = weights.vector * data.embedder.fusion_weight() * sentence;
         let lexical = Scale::of(candidates.values().map(|raw| raw.lexical));
         let similarity = Scale::of(candidates.values().filter_map(|raw| raw.similarity));
         let sums = Scale::of(candidates.keys().map(|chunk| self.files.of(chunk.file).sum));

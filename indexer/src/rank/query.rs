@@ -52,6 +52,14 @@ pub(crate) struct Filters {
     pub(crate) changed: Option<bool>,
 }
 
+impl Query {
+    /// How many terms there are more than `short`, none counted beyond `long`.
+    pub(crate) fn n_terms_beyond(&self, short: usize, long: usize) -> f32 {
+        let n_terms = self.terms.iter().filter(|term| !term.is_joined).count();
+        n_terms.min(long).saturating_sub(short) as f32
+    }
+}
+
 impl Filters {
     pub(crate) fn allows_file(&self, path: &str, language: Language, is_test: bool) -> bool {
         (self.languages.is_empty() || self.languages.contains(&language))

@@ -280,6 +280,54 @@ mod tests {
     }
 
     #[test]
+    fn rescoring_tells_apart_what_the_rounded_query_cannot() {
+        let row = |second: i8| {
+            let mut row = vec![0i8; DIM];
+            (row[0], row[1]) = (127, second);
+            row
+        };
+        let chunk = |index| ChunkId { file: FileId(0), index };
+        let rows = vec![(chunk(0), row(0)), (chunk(1), row(100)), (chunk(2), row(-100))];
+        let index = VectorIndex::new(DIM).with_changes(&[], &rows);
+        let mut query = vec![0.0; DIM];
+        (query[0], query[1]) = (1.0, 0.003);
+        assert_eq!(quantize(&query)[1], 0, "the difference is lost in int8");
+        let found: Vec<_> =
+            index.search(&query, 3, &|_| true).into_iter().map(|(c, _)| c).collect();
+        assert_eq!(found, [chunk(1), chunk(0), chunk(2)]);
+    }
+
+    #[test]
+    fn dead_nodes_of_the_graph_are_never_found_and_make_it_start_anew() {
+        let mut index = VectorIndex::with_hnsw_from(DIM, 200).with_changes(&[], &rows(0..100, 5));
+        let n_nodes = |index: &VectorIndex| index.hnsw.as_ref().expect("a graph").len();
+        let (mut n_before, mut n_rebuilds) = (n_nodes(&index), 0);
+        for round in 0..12 {
+            let old = index.clone();
+            // The file's first chunk moves far away; its old node is a tombstone.
+            let files: Vec<FileId> = (0..100).filter(|f| f % 4 == round % 4).map(FileId).collect();
+            let fresh: Vec<_> = rows(0..100, 5)
+                .into_iter()
+                .filter(|(c, _)| files.contains(&c.file))
+                .map(|(c, _)| (c, quantize(&vector(5_000 + round * 500 + c.file.0 + c.index))))
+                .collect();
+            index = index.with_changes(&files, &fresh);
+            n_rebuilds += u32::from(n_nodes(&index) < n_before);
+            n_before = n_nodes(&index);
+            assert!(n_before <= index.len() * 3 / 2 + fresh.len(), "{n_before} nodes");
+            for (snapshot, generation) in [(&old, "old"), (&index, "new")] {
+                for (chunk, score) in snapshot.search(&vector(42), 20, &|_| true) {
+                    let row = snapshot.row(chunk).expect("a live chunk");
+                    let exact: f32 =
+                        row.iter().zip(&vector(42)).map(|(&x, y)| f32::from(x) * y).sum();
+                    assert!((score - exact / SCALE).abs() < 1e-5, "{generation} {chunk:?}");
+                }
+            }
+        }
+        assert!(n_rebuilds >= 2, "{n_rebuilds} rebuilds");
+    }
+
+    #[test]
     fn a_changed_file_replaces_its_rows_and_older_copies_stay() {
         let before = VectorIndex::new(DIM).with_changes(&[], &rows(0..3, 2));
         let after = before.with_changes(&[FileId(0)], &rows(2..3, 1));

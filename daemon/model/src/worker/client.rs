@@ -2,7 +2,8 @@
 
 use super::{Command, CommandBody, Confinement, Reply, ReplyBody, frame};
 use crate::{
-    GenerateRequest, Generated, LoadOptions, ModelError, ScoreRequest, Scored, SessionStatus,
+    EmbedInfo, EmbedOptions, GenerateRequest, Generated, LoadOptions, ModelError, ScoreRequest,
+    Scored, SessionStatus,
 };
 use rustc_hash::FxHashMap;
 use std::io::{BufReader, Read, Write};
@@ -149,6 +150,33 @@ impl WorkerClient {
     pub fn score(&self, request: ScoreRequest) -> Result<Scored, ModelError> {
         match self.call(CommandBody::Score(request))? {
             ReplyBody::Scored(scored) => Ok(scored),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Loads an embedding model, replacing the one that is loaded.
+    ///
+    /// # Errors
+    /// What a file was refused for, or [`ModelError::WorkerDied`].
+    pub fn load_embedder(
+        &self,
+        folder: &Path,
+        options: &EmbedOptions,
+    ) -> Result<EmbedInfo, ModelError> {
+        let (folder, options) = (folder.to_owned(), options.clone());
+        match self.call(CommandBody::LoadEmbedder { folder, options })? {
+            ReplyBody::Embedder(info) => Ok(info),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Unit vectors of `texts`, row-major, in their order.
+    ///
+    /// # Errors
+    /// [`ModelError::NotLoaded`] without an embedding model, or [`ModelError::WorkerDied`].
+    pub fn embed(&self, texts: Vec<String>) -> Result<Vec<f32>, ModelError> {
+        match self.call(CommandBody::Embed { texts })? {
+            ReplyBody::Vectors(vectors) => Ok(vectors),
             other => Err(unexpected(other)),
         }
     }

@@ -12,7 +12,8 @@ pub use client::{Canceller, Generation, GenerationEvent, Silent, WorkerClient};
 pub use serve::serve;
 
 use crate::{
-    GenerateRequest, Generated, LoadOptions, ModelError, ScoreRequest, Scored, SessionStatus,
+    EmbedInfo, EmbedOptions, GenerateRequest, Generated, LoadOptions, ModelError, ScoreRequest,
+    Scored, SessionStatus,
 };
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -59,6 +60,14 @@ enum CommandBody {
     },
     Generate(Box<GenerateRequest>),
     Score(ScoreRequest),
+    /// Beside the model of completions, if one is loaded.
+    LoadEmbedder {
+        folder: PathBuf,
+        options: EmbedOptions,
+    },
+    Embed {
+        texts: Vec<String>,
+    },
     /// Stops the command with this `id`; has no answer of its own.
     Cancel,
     Status,
@@ -80,6 +89,9 @@ enum ReplyBody {
     Text(String),
     Generated(Box<Generated>),
     Scored(Scored),
+    Embedder(EmbedInfo),
+    /// Row-major, in the order of the texts.
+    Vectors(Vec<f32>),
     /// Answer to load, status and unload; `None` if no model is loaded.
     Status(Option<SessionStatus>),
     Confinement(Confinement),

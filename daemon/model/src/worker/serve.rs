@@ -1,7 +1,7 @@
 //! The worker's side: one thread reads commands, one runs the model.
 
 use super::{Command, CommandBody, Confinement, Reply, ReplyBody, frame};
-use crate::{ModelError, Session};
+use crate::{EmbedModel, ModelError, Session};
 use rustc_hash::FxHashMap;
 use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,14 +31,14 @@ pub fn serve(
             let flags = reader_flags.lock().unwrap_or_else(PoisonError::into_inner);
             flags.values().for_each(|flag| flag.store(true, Ordering::Relaxed));
         });
-        let mut session = None;
+        let (mut session, mut embedder) = (None, None);
         for (command, cancel) in commands {
             let id = command.id;
             if matches!(command.body, CommandBody::Confinement) {
                 let body = ReplyBody::Confinement(confinement.clone());
                 frame::write(&mut to, &Reply { id, body })?;
             } else {
-                run(command, &cancel, &mut session, &mut to)?;
+                run(command, &cancel, &mut session, &mut embedder, &mut to)?;
             }
             flags.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         }
@@ -80,12 +80,13 @@ fn run(
     command: Command,
     cancel: &AtomicBool,
     session: &mut Option<Session>,
+    embedder: &mut Option<EmbedModel>,
     to: &mut impl Write,
 ) -> io::Result<()> {
     let id = command.id;
     let mut broken = None;
     let body = catch_unwind(AssertUnwindSafe(|| {
-        execute(command.body, cancel, session, &mut |text| {
+        execute(command.body, cancel, session, embedder, &mut |text| {
             let body = ReplyBody::Text(text.to_owned());
             match frame::write(to, &Reply { id, body }) {
                 Ok(()) => true,
@@ -113,6 +114,7 @@ fn execute(
     body: CommandBody,
     cancel: &AtomicBool,
     session: &mut Option<Session>,
+    embedder: &mut Option<EmbedModel>,
     on_text: &mut dyn FnMut(&str) -> bool,
 ) -> ReplyBody {
     let answer = match body {
@@ -132,9 +134,22 @@ fn execute(
         CommandBody::Score(request) => {
             with(session, |session| session.score(&request, cancel).map(ReplyBody::Scored))
         }
+        CommandBody::LoadEmbedder { folder, options } => {
+            *embedder = None;
+            EmbedModel::open(&folder, &options).map(|loaded| {
+                let info = loaded.info().clone();
+                *embedder = Some(loaded);
+                ReplyBody::Embedder(info)
+            })
+        }
+        CommandBody::Embed { texts } => {
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let embedder = embedder.as_mut().ok_or(ModelError::NotLoaded);
+            embedder.and_then(|embedder| embedder.embed(&texts)).map(ReplyBody::Vectors)
+        }
         CommandBody::Status => Ok(ReplyBody::Status(session.as_ref().map(Session::status))),
         CommandBody::Unload => {
-            *session = None;
+            (*session, *embedder) = (None, None);
             Ok(ReplyBody::Status(None))
         }
         // Answered before.

@@ -20,7 +20,7 @@ const WORDS: [&str; 14] = [
 ];
 
 /// Tensors by name, before they are written.
-struct Tiny {
+pub(crate) struct Tiny {
     tensors: HashMap<String, (Vec<usize>, Vec<f32>)>,
     config: Value,
     tokenizer: Value,
@@ -28,7 +28,7 @@ struct Tiny {
 }
 
 impl Tiny {
-    fn bert() -> Self {
+    pub(crate) fn bert() -> Self {
         let config = json!({
             "model_type": "bert", "hidden_size": DIM, "intermediate_size": WIDE,
             "num_hidden_layers": LAYERS, "num_attention_heads": HEADS,
@@ -99,7 +99,7 @@ impl Tiny {
         safetensors::serialize(views, None).unwrap()
     }
 
-    fn write(&self) -> tempfile::TempDir {
+    pub(crate) fn write(&self) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let put = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
         put("model.safetensors", &self.weights());

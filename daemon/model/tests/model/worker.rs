@@ -2,7 +2,7 @@
 
 use crate::fixture::{Tiny, options};
 use fovea_model::worker::{GenerationEvent, Silent, WorkerClient, serve};
-use fovea_model::{Finish, GenerateRequest, ModelError, Prompt, ScoreRequest};
+use fovea_model::{EmbedOptions, Finish, GenerateRequest, ModelError, Prompt, ScoreRequest};
 use std::io::{PipeWriter, Write, pipe};
 use std::path::Path;
 use std::process::Command;
@@ -51,6 +51,23 @@ fn load_generate_score_unload() {
 
     client.unload().unwrap();
     assert_eq!(client.status(), Ok(None));
+}
+
+#[test]
+fn an_embedder_lives_beside_the_model() {
+    let (client, file) = connect();
+    let embed = |text: &str| client.embed(vec![text.to_owned(), "socket".to_owned()]);
+    assert_eq!(embed("open file"), Err(ModelError::NotLoaded));
+    let folder = crate::embedder::Tiny::bert().write();
+    let info = client.load_embedder(folder.path(), &EmbedOptions::default()).unwrap();
+    client.load(file.path(), &options()).unwrap();
+    let vectors = embed("open file").unwrap();
+    assert_eq!(vectors.len(), 2 * info.dim);
+    assert!(client.generate(request(2)).unwrap().wait().is_ok());
+    assert_eq!(embed("open file").unwrap(), vectors);
+    assert!(client.load_embedder(Path::new("/nowhere"), &EmbedOptions::default()).is_err());
+    assert_eq!(embed("open file"), Err(ModelError::NotLoaded));
+    assert!(client.status().unwrap().is_some(), "the model stays");
 }
 
 #[test]
