@@ -63,7 +63,7 @@ impl Default for Weights {
         Self {
             lexical: 0.5,
             vector: 1.0,
-            sentence: 0.3,
+            sentence: 1.0,
             model: 1.0,
             symbol: 4.0,
             path: 3.0,

@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 pub use index::{VectorIndex, quantize};
 pub use static_model::{StaticModel, StaticModelError, embedded};
-pub(crate) use upgrade::Upgrade;
 pub use upgrade::{FileVectors, UpgradeProgress};
+pub(crate) use upgrade::{Upgrade, keys_of};
 
 /// Turns texts into unit vectors. The embedded default needs no download; the daemon may supply a
 /// stronger one.

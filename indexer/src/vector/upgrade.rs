@@ -115,7 +115,8 @@ impl Snapshot {
             present.iter().map(|(_, hash, facts)| file_key(facts.language, *hash, model)).collect();
         let stored = store.get_many(&keys);
         let decoded = present.into_iter().zip(stored).filter_map(|((file, hash, facts), bytes)| {
-            Some(FileVectors { file, hash, rows: decode(&bytes?, facts.chunks.len(), dim)? })
+            let (rows, _) = decode_file(&bytes?, facts.chunks.len(), dim)?;
+            Some(FileVectors { file, hash, rows })
         });
         decoded.collect()
     }
@@ -152,7 +153,9 @@ impl Snapshot {
         }
         let is_whole = rows.len() == texts.len();
         if is_whole && !self.is_overlay(file) {
-            new.push((file_key(facts.language, hash, model), encode(&rows)));
+            let chunks = keys.iter().flat_map(|key| key.content.0);
+            let bytes = encode(&rows).into_iter().chain(chunks).collect();
+            new.push((file_key(facts.language, hash, model), bytes));
         }
         if !new.is_empty() {
             store.put(new);
@@ -170,6 +173,42 @@ fn chunk_key(text: &str, model: &str) -> FactsKey {
 fn file_key(language: Language, content: ContentHash, model: &str) -> FactsKey {
     let kind = FactsKind::Vectors(language, model.to_owned());
     FactsKey { content, version: EXTRACTOR_VERSION, kind }
+}
+
+/// Keys of everything that `store` has of a text, for the day it must be forgotten. Chunks that other
+/// texts share are embedded again when they are asked for.
+pub(crate) fn keys_of(
+    language: Language,
+    hash: ContentHash,
+    upgrade: &Upgrade,
+    store: &dyn FactsStore,
+) -> Vec<FactsKey> {
+    let (model, dim) = (upgrade.embedder.model_id(), upgrade.embedder.dim());
+    let whole = file_key(language, hash, model);
+    let stored = store.get(&whole);
+    let n_chunks = stored.as_ref().map_or(0, |bytes| bytes.len() / (dim + HASH_BYTES));
+    let chunks = stored.and_then(|bytes| decode_file(&bytes, n_chunks, dim));
+    let chunk = |content| {
+        let kind = FactsKind::ChunkVector(model.to_owned());
+        FactsKey { content, version: 0, kind }
+    };
+    let chunks = chunks.map(|(_, contents)| contents).unwrap_or_default();
+    chunks.into_iter().map(chunk).chain([whole]).collect()
+}
+
+const HASH_BYTES: usize = 32;
+
+/// Rows of a file, and the hash of each chunk's text.
+fn decode_file(
+    bytes: &[u8],
+    n_chunks: usize,
+    dim: usize,
+) -> Option<(Vec<Vec<i8>>, Vec<ContentHash>)> {
+    let (rows, hashes) = bytes.split_at_checked(n_chunks * dim)?;
+    let (hashes, rest) = hashes.as_chunks::<HASH_BYTES>();
+    (hashes.len() == n_chunks && rest.is_empty()).then_some(())?;
+    let hashes = hashes.iter().map(|hash| ContentHash(*hash)).collect();
+    Some((decode(rows, n_chunks, dim)?, hashes))
 }
 
 fn encode(rows: &[Vec<i8>]) -> Vec<u8> {

@@ -7,7 +7,7 @@
 use rustc_hash::FxHashSet;
 
 use super::{IndexError, IndexWriter, derive};
-use crate::ContentHash;
+use crate::{ContentHash, vector};
 
 /// A saved text that is no longer indexed.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -45,9 +45,17 @@ impl IndexWriter {
         let live: FxHashSet<ContentHash> = saved.map(|saved| saved.hash).collect();
         let model = self.embedder.model_id();
         let gone = self.traces.iter().filter(|trace| !live.contains(&trace.hash));
+        let upgrade = self.snapshot.data().upgrade.as_ref();
         let keys: Vec<_> = gone
             .flat_map(|Trace { path, hash }| {
-                [derive::facts_key(path, *hash), derive::vectors_key(path, *hash, model)]
+                let language = derive::language(path);
+                let stronger = upgrade.map(|u| vector::keys_of(language, *hash, u, &*self.facts));
+                let mut keys = stronger.unwrap_or_default();
+                keys.extend([
+                    derive::facts_key(path, *hash),
+                    derive::vectors_key(path, *hash, model),
+                ]);
+                keys
             })
             .collect();
         self.facts.forget(&keys);
