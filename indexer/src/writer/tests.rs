@@ -525,19 +525,6 @@ fn a_stronger_embedder_fills_in_behind_and_embeds_nothing_twice() {
 }
 
 #[test]
-fn a_purge_forgets_the_stronger_vectors_of_a_removed_text_too() {
-    let workspace = Workspace::new("//- /a.rs\npub fn gone() {}\n");
-    let mut writer = workspace.indexed();
-    writer.set_upgrade(Some(Arc::new(Words::default())));
-    let n_without = workspace.facts.len();
-    assert_eq!(fill(&mut writer, &workspace.facts), 1);
-    assert_eq!(workspace.facts.len(), n_without + 2, "one of the file, one of its chunk");
-    apply(&mut writer, vec![FileChange::Removed { path: "a.rs".into() }]);
-    writer.purge().unwrap();
-    assert!(workspace.facts.is_empty());
-}
-
-#[test]
 fn vectors_of_another_text_or_length_are_not_taken() {
     let workspace = Workspace::new(FIXTURE);
     let mut writer = workspace.indexed();
