@@ -137,7 +137,8 @@ child:lua('vim.cmd("Fovea explain")')
 local function shows(text)
   return ([[vim.bo.filetype == 'markdown' and table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), '\n'):find(%q, 1, true) ~= nil]]):format(text)
 end
-check(':Fovea explain says what the suggestion comes from', child:wait(shows('expiring_within')) and child:text():lower():find('stock') ~= nil, child:text())
+-- The text is what was missing when the suggestion was made: the name from `.`, `e` or `expi` on.
+check(':Fovea explain says what the suggestion comes from', child:wait(shows('ring_within')) and child:text():lower():find('stock') ~= nil, child:text())
 child:keys('<Esc>q')
 check('q closes it', child:wait([[vim.fn.expand('%:t') == 'cli.py']], 1000), child:lua([[return vim.fn.expand('%')]]))
 child:lua('vim.cmd("Fovea explain")')
