@@ -53,8 +53,28 @@ impl Graph {
             let support = self.facts(reference.at.file).map(|facts| facts.language.support());
             support == Some(Support::Resolved)
         };
+        // Where a definition is asked for by the name alone and is this one, it is a reference of
+        // it too: code whose modules a macro declares is known by names only. Members' names say
+        // too little.
+        let is_item = self.symbol(symbol).is_some_and(|facts| {
+            !facts.is_local()
+                && !matches!(
+                    facts.kind,
+                    SymbolKind::Method
+                        | SymbolKind::Field
+                        | SymbolKind::Property
+                        | SymbolKind::Variant
+                )
+        });
+        let is_answered = |reference: &Reference| {
+            let FileRange { file, range } = reference.at;
+            let resolution = self.resolve(FilePosition { file, offset: range.start });
+            resolution.candidates.first().is_some_and(|first| first.symbol == symbol)
+        };
         let mut references = self.possible_references(symbol, cancel);
-        references.retain(|r| r.certainty != Certainty::NameOnly || !is_resolved(r));
+        references.retain(|r| {
+            r.certainty != Certainty::NameOnly || !is_resolved(r) || is_item && is_answered(r)
+        });
         references
     }
 

@@ -1,6 +1,6 @@
 //! Rust: crates, modules, `use` trees, paths, traits and receiver types.
 //!
-//! [`facts`] is what extraction keeps of a file, [`project`] the module tree, [`cfg`] which of
+//! [`facts`] is what extraction keeps of a file, [`project`] the module tree, [`mod@cfg`] which of
 //! several alternatives is built, [`paths`] name lookup, [`infer`] types, [`members`] what they have, [`offers`] what can stand at a cursor.
 
 mod cfg;
