@@ -49,7 +49,7 @@ fn main() {
         return measure(Path::new(&args.next().expect("a root")));
     }
     eprintln!(
-        "root | files | MB | parse CPU s | index CPU s | ratio | MB/s | files/s | index/source | reopen ms | query p50/p99 ms | save p50/p95 ms | first token p50/p95 ms | total p50/p95 ms | prompt tokens | next key first/total ms | daemon MB | worker MB"
+        "root | files | MB | parse CPU s | index CPU s | ratio | MB/s | files/s | index/source | reopen ms | query p50/p99 ms | save p50/p95 ms | first token p50/p95 ms | total p50/p95 ms | prompt tokens | asked again first/total ms | daemon MB | worker MB"
     );
     // Each root has a process of its own, so that one workspace's memory is not another's.
     let me = std::env::current_exe().expect("the benchmark's own path");
@@ -130,11 +130,15 @@ fn completions(root: &Path, home: &Path, model: &Path) {
             .arg("--root")
             .arg(root)
             .env("FOVEA_HOME", home)
+            // Cursors are given relative to the root.
+            .current_dir(root)
             .output()
             .expect("fovea starts");
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|err| {
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|err| {
             panic!("fovea {args:?}: {err} {}", String::from_utf8_lossy(&output.stderr))
-        })
+        });
+        assert!(answer.get("error").is_none(), "fovea {args:?}: {answer}");
+        answer
     };
     fovea(&["model", "add", &model.to_string_lossy()]);
     let cursors = cursors(root);
