@@ -24,6 +24,7 @@ mod session;
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use fovea_api::{Event, client::Client};
@@ -48,6 +49,18 @@ pub trait Connect: Send + 'static {
 /// Root of the project a file belongs to, `None` if the file belongs to none.
 pub type ProjectOf = fn(&Path) -> Option<PathBuf>;
 
+/// Text of a file by its path below a root, if the workspace's gate lets it pass.
+pub type TextOf = fn(&Path, &str) -> Option<Arc<str>>;
+
+/// The file system, as far as the server needs it; it opens nothing itself.
+#[derive(Clone, Copy)]
+pub struct Disk {
+    /// For a file that lies in none of the editor's workspace folders.
+    pub project_of: ProjectOf,
+    /// For columns in files that the editor has not open, where it does not count in UTF-16.
+    pub text_of: TextOf,
+}
+
 /// Takes the daemon's events.
 pub type Events = Box<dyn Fn(Event) + Send + 'static>;
 
@@ -61,15 +74,13 @@ where
 }
 
 /// Serves one editor over `input` and `output` until it says `exit` or closes the input.
-///
-/// `project_of` finds the root of a file that lies in none of the editor's workspace folders.
 pub async fn serve(
     input: impl AsyncRead + Unpin,
     output: impl AsyncWrite,
     connect: impl Connect,
-    project_of: ProjectOf,
+    disk: Disk,
 ) {
-    let (service, socket) = service(connect, project_of);
+    let (service, socket) = service(connect, disk);
     Server::new(input, output, socket)
         .concurrency_level(MAX_CONCURRENT_REQUESTS)
         .serve(service)
@@ -81,14 +92,14 @@ pub async fn serve(
 ///
 /// # Errors
 /// If the runtime cannot start its threads.
-pub fn serve_stdio(connect: impl Connect, project_of: ProjectOf) -> io::Result<()> {
+pub fn serve_stdio(connect: impl Connect, disk: Disk) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(MAX_CONCURRENT_REQUESTS + 16)
         .thread_name("fovea-lsp")
         .enable_all()
         .build()?;
-    runtime.block_on(serve(tokio::io::stdin(), tokio::io::stdout(), connect, project_of));
+    runtime.block_on(serve(tokio::io::stdin(), tokio::io::stdout(), connect, disk));
     // A read of standard input cannot be interrupted, and an editor may keep it open after `exit`.
     runtime.shutdown_background();
     Ok(())
@@ -96,9 +107,9 @@ pub fn serve_stdio(connect: impl Connect, project_of: ProjectOf) -> io::Result<(
 
 fn service(
     connect: impl Connect,
-    project_of: ProjectOf,
+    disk: Disk,
 ) -> (LspService<server::FoveaServer>, tower_lsp_server::ClientSocket) {
-    LspService::build(|client| server::FoveaServer::new(client, connect, project_of))
+    LspService::build(|client| server::FoveaServer::new(client, connect, disk))
         .custom_method("textDocument/inlineCompletion", server::FoveaServer::inline_completion)
         .custom_method(ext::STATUS, server::FoveaServer::status)
         .custom_method(ext::EXPLAIN, server::FoveaServer::explain)

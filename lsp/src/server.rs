@@ -14,7 +14,7 @@ use tower_lsp_server::{
 };
 
 use crate::{
-    Connect, ProjectOf,
+    Connect, Disk,
     convert::{
         from_proto,
         to_proto::{self, Places},
@@ -44,11 +44,11 @@ pub(crate) struct Shared {
     pub(crate) progress: broadcast::Sender<ProgressView>,
     pub(crate) last_list: LastList,
     session: OnceLock<Session>,
-    project_of: ProjectOf,
+    disk: Disk,
 }
 
 impl FoveaServer {
-    pub(crate) fn new(client: Client, connect: impl Connect, project_of: ProjectOf) -> Self {
+    pub(crate) fn new(client: Client, connect: impl Connect, disk: Disk) -> Self {
         let (progress, _) = broadcast::channel(N_PROGRESS_EVENTS);
         let events = progress.clone();
         let outbox = Outbox::new(connect, move |event| {
@@ -63,7 +63,7 @@ impl FoveaServer {
             progress,
             last_list: LastList::default(),
             session: OnceLock::new(),
-            project_of,
+            disk,
         };
         Self { client, shared: Arc::new(shared) }
     }
@@ -125,13 +125,13 @@ impl Shared {
         root: PathBuf,
         convert: impl FnOnce(&mut Places<'_>) -> T + Send + 'static,
     ) -> Result<T> {
-        let encoding = self.session().encoding;
+        let (encoding, text_of) = (self.session().encoding, self.disk.text_of);
         if encoding == fovea_api::Encoding::Utf16 {
-            return Ok(convert(&mut Places::new(root, encoding, &self.documents)));
+            return Ok(convert(&mut Places::new(root, encoding, &self.documents, text_of)));
         }
         let shared = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
-            convert(&mut Places::new(root, encoding, &shared.documents))
+            convert(&mut Places::new(root, encoding, &shared.documents, text_of))
         })
         .await
         .map_err(|_| Error::internal_error())
@@ -159,7 +159,7 @@ pub(crate) fn internal(message: String) -> Error {
 
 impl LanguageServer for FoveaServer {
     async fn initialize(&self, params: InitializeParams) -> Result<InitializeResult> {
-        let session = Session::new(&params, self.shared.project_of);
+        let session = Session::new(&params, self.shared.disk.project_of);
         let capabilities = capabilities(&session);
         if self.shared.session.set(session).is_err() {
             return Err(Error::invalid_request());

@@ -108,6 +108,8 @@ fn usual(request: &Request) -> Reply {
     }
 }
 
+const NO_DISK: fovea_lsp::Disk = fovea_lsp::Disk { project_of: |_| None, text_of: |_, _| None };
+
 /// The editor's side.
 struct Editor {
     stream: DuplexStream,
@@ -126,7 +128,7 @@ impl Editor {
             input,
             output,
             move |events: fovea_lsp::Events| daemon.connect(events),
-            |_| None,
+            NO_DISK,
         ));
         Self {
             stream: editor,
@@ -578,7 +580,7 @@ async fn without_a_daemon_the_status_says_why() {
         read,
         write,
         |_: fovea_lsp::Events| Err(std::io::Error::other("the socket folder is not writable")),
-        |_| None,
+        NO_DISK,
     ));
     let mut editor = Editor {
         stream: input,

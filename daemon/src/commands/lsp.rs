@@ -3,11 +3,14 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Arc, Mutex},
 };
 
 use super::{Context, unavailable};
-use crate::{connect::Connection, exit_codes::ExitCode, output::Failure, root};
+use crate::{connect::Connection, exit_codes::ExitCode, guard, output::Failure, root};
+
+/// Larger files have columns in UTF-16 units, whatever the editor counts in.
+const MAX_TEXT_BYTES: u64 = 16 << 20;
 
 pub(super) fn run(context: &mut Context) -> Result<ExitCode, Failure> {
     let options = context.connect_options();
@@ -21,11 +24,17 @@ pub(super) fn run(context: &mut Context) -> Result<ExitCode, Failure> {
         let connection = Connection::open(&options, events).map_err(io::Error::other)?;
         Ok(current.insert(connection).client().clone())
     };
-    fovea_lsp::serve_stdio(connect, project_of).map_err(unavailable)?;
+    fovea_lsp::serve_stdio(connect, fovea_lsp::Disk { project_of, text_of })
+        .map_err(unavailable)?;
     Ok(ExitCode::Ok)
 }
 
 fn project_of(file: &Path) -> Option<PathBuf> {
     // A file may not be saved yet; its folder is there.
     root::find(file).ok().or_else(|| root::find(file.parent()?).ok())
+}
+
+/// Through the gate. Overwriting secrets keeps what columns are counted in.
+fn text_of(root: &Path, path: &str) -> Option<Arc<str>> {
+    guard::read(root, path, MAX_TEXT_BYTES).ok().map(|guarded| guarded.text)
 }

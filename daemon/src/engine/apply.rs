@@ -65,6 +65,10 @@ impl Engine<'_> {
             self.load_settings();
             dirty.all = true;
         }
+        if dirty.rules && !self.files.linked().is_empty() {
+            dirty.forced.extend(self.files.linked().iter().cloned());
+            dirty.all = true;
+        }
         if dirty.all {
             dirty.folders = [(String::new(), true)].into();
             self.watch_exclude();

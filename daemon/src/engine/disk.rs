@@ -33,6 +33,8 @@ pub(super) struct Dirty {
     pub(super) forced: HashSet<String>,
     /// The workspace's settings changed.
     pub(super) settings: bool,
+    /// Rules may exclude other files than before; by another of its names any file with several.
+    pub(super) rules: bool,
     first: Option<Instant>,
     last: Option<Instant>,
 }
@@ -65,6 +67,7 @@ impl Dirty {
             return self.add_all(now);
         }
         if relative == GIT_EXCLUDE || relative == ".git/info" {
+            self.rules = true;
             return self.add_all(now);
         }
         if relative == ".git" || relative.starts_with(".git/") {
@@ -73,8 +76,9 @@ impl Dirty {
         let folder = folder_of(&relative).to_owned();
         let name = relative.rsplit('/').next().unwrap_or(&relative);
         if relative == WORKSPACE_FILE {
-            self.settings = true;
+            (self.settings, self.rules) = (true, true);
         } else if IGNORE_FILES.contains(&name) {
+            self.rules = true;
             *self.folders.entry(folder).or_default() = true;
         } else if files.has_folder(&relative) {
             self.folders.entry(folder).or_default();
@@ -87,6 +91,11 @@ impl Dirty {
             }
             let is_direct = known == folder;
             self.folders.entry(known.to_owned()).or_default();
+            // A new name of a file that has one already, which no event tells of. The new one may be
+            // excluded.
+            if files.get(&relative).is_none() && super::links::identity(path).is_some() {
+                self.all = true;
+            }
             if is_direct {
                 self.forced.insert(relative);
             }

@@ -151,6 +151,8 @@ pub(super) struct Files {
     /// What an earlier run knew; taken over by the first scan for files that did not change.
     remembered: BTreeMap<String, Known>,
     redacted: Arc<Redacted>,
+    /// Files that had other names when a scan met them.
+    linked: BTreeSet<String>,
 }
 
 /// Called for folders that start (true) or stop (false) to count, before their entries are read.
@@ -195,8 +197,14 @@ impl Files {
         let (folder, name) = split(path);
         let known = self.folders.get_mut(folder)?.remove(name)?;
         self.n_files -= 1;
+        self.linked.remove(path);
         drop_redacted(&mut self.redacted, path);
         Some(known)
+    }
+
+    /// Files with other names, one of which a rule may exclude.
+    pub(super) fn linked(&self) -> &BTreeSet<String> {
+        &self.linked
     }
 
     /// Files with secrets.
@@ -257,13 +265,20 @@ impl Files {
             }
             Visit::File { path, metadata } => {
                 let stat = StatIdentity::of(&metadata);
-                if let Some(known) = self.remembered.remove(&path).filter(|k| k.stat == stat) {
+                let is_linked = n_links(&metadata) > 1;
+                if is_linked {
+                    self.linked.insert(path.clone());
+                } else {
+                    self.linked.remove(&path);
+                }
+                let remembered = self.remembered.remove(&path).filter(|known| known.stat == stat);
+                // What rules say of its other names may have changed while nobody looked.
+                if let Some(known) = remembered.filter(|_| !is_linked) {
                     self.set(&path, known);
                 }
                 let is_known = self.get(&path).is_some_and(|known| known.stat == stat);
                 if !is_known || forced.contains(&path) {
                     let n_bytes = metadata.len();
-                    let is_linked = n_links(&metadata) > 1;
                     found.candidates.push(Candidate {
                         path: path.clone(),
                         stat,
@@ -327,6 +342,7 @@ impl Files {
             self.n_files -= files.len();
             for (name, known) in files {
                 let path = join(&folder, &name);
+                self.linked.remove(&path);
                 drop_redacted(&mut self.redacted, &path);
                 found.forget(path, &known.outcome);
             }
@@ -338,6 +354,7 @@ impl Files {
                 let path = join(folder, name);
                 let stays = seen.files.contains(&path);
                 if !stays {
+                    self.linked.remove(&path);
                     drop_redacted(&mut self.redacted, &path);
                     found.forget(path, &known.outcome);
                 }

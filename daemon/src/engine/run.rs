@@ -37,6 +37,8 @@ use crate::{
 const RETRY: Duration = Duration::from_secs(10);
 /// A cookie that is not seen by then was lost with other events.
 const COOKIE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Every so many polls files with several names are read again, as if rules had changed.
+const POLLS_WITH_RULES: u64 = 4;
 /// Starts of the engine before a workspace is given up.
 const MAX_STARTS: usize = 3;
 
@@ -116,6 +118,7 @@ pub(super) struct Engine<'a> {
     pub(super) uncommitted_since: Option<Instant>,
     pub(super) retry_due: Option<Instant>,
     pub(super) poll_due: Option<Instant>,
+    n_polls: u64,
     pub(super) purge: Purge,
     pub(super) has_buffers: bool,
     /// Set once it is known to work.
@@ -159,6 +162,7 @@ impl<'a> Engine<'a> {
             uncommitted_since: None,
             retry_due: None,
             poll_due: None,
+            n_polls: 0,
             purge: Purge::new(&options.folder),
             has_buffers: true,
             stronger: None,
@@ -295,6 +299,7 @@ impl<'a> Engine<'a> {
             }
             Event::Disk(Notice::Lost) => {
                 tracing::info!(root = %self.shared.root.display(), "events were lost, walking");
+                self.dirty.rules = true;
                 self.dirty.add_all(Instant::now());
                 self.shared.update(|state| state.is_rescan_due = true);
             }
@@ -354,6 +359,9 @@ impl<'a> Engine<'a> {
         let is_over = |due: Option<Instant>| due.is_some_and(|due| now >= due);
         if is_over(self.poll_due) {
             self.poll_due = None;
+            // Where no events come, no event tells of new rules either.
+            self.n_polls += 1;
+            self.dirty.rules |= self.n_polls.is_multiple_of(POLLS_WITH_RULES);
             self.dirty.add_all(now);
             self.look();
             if self.poll_due.is_none() && self.shared.lock().watching == Watching::Polling {

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -10,7 +9,10 @@ use std::{
 use fovea_api::{Encoding, Location, SymbolView};
 use tower_lsp_server::ls_types::{self as lsp, Position, PositionEncodingKind, Range, Uri};
 
-use crate::documents::{self, Documents};
+use crate::{
+    TextOf,
+    documents::{self, Documents},
+};
 
 pub(crate) fn encoding(encoding: Encoding) -> PositionEncodingKind {
     match encoding {
@@ -25,17 +27,24 @@ pub(crate) fn uri(root: &Path, path: &str) -> Option<Uri> {
 }
 
 /// Converts the locations of one answer. The wire counts UTF-16 columns; for the other units the
-/// text of the line is needed: from the open document, else from disk, read once an answer.
+/// text of the line is needed: from the open document, else from disk through the workspace's gate,
+/// read once an answer.
 pub(crate) struct Places<'a> {
     root: PathBuf,
     encoding: Encoding,
     documents: &'a Documents,
+    text_of: TextOf,
     texts: HashMap<String, Option<Arc<str>>>,
 }
 
 impl<'a> Places<'a> {
-    pub(crate) fn new(root: PathBuf, encoding: Encoding, documents: &'a Documents) -> Self {
-        Self { root, encoding, documents, texts: HashMap::new() }
+    pub(crate) fn new(
+        root: PathBuf,
+        encoding: Encoding,
+        documents: &'a Documents,
+        text_of: TextOf,
+    ) -> Self {
+        Self { root, encoding, documents, text_of, texts: HashMap::new() }
     }
 
     pub(crate) fn location(&mut self, location: &Location) -> Option<lsp::Location> {
@@ -68,13 +77,8 @@ impl<'a> Places<'a> {
             return text.clone();
         }
         let open = uri(&self.root, path).and_then(|uri| self.documents.view(&uri));
-        let text = open.map(|document| document.text).or_else(|| {
-            // The path is one of the index; what took its place since is not opened.
-            let path = self.root.join(path);
-            fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file)?;
-            let bytes = fs::read(path).ok()?;
-            Some(String::from_utf8_lossy(&bytes).into())
-        });
+        let text = open.map(|document| document.text);
+        let text = text.or_else(|| (self.text_of)(&self.root, path));
         self.texts.insert(path.to_owned(), text.clone());
         text
     }

@@ -37,7 +37,7 @@ pub(crate) fn run(suite: &mut Suite) {
         Ok(String::new())
     });
     drop(setting);
-    suite.row("I04", "a file that goes leaves every store", (4, 8), leaves);
+    suite.row("I04", "a file that goes leaves every store", (5, 10), leaves);
     suite.row("I05", "default-excluded names are not opened", (1, 1), |_, _| not_opened());
 }
 
@@ -406,11 +406,16 @@ fn leaves(round: usize, rng: &mut Rng) -> Result<String> {
         std::thread::sleep(Duration::from_millis(100));
     }
     let file = tree.root.join("gone/deep/file.py");
-    match round % 4 {
+    match round % 5 {
         0 => fs::remove_file(&file)?,
         1 => tree.write(".gitignore", "deep/\n")?,
         2 => fs::rename(&file, tree.root.join("gone/deep/.env"))?,
-
+        // Its other name is excluded, and that later.
+        3 => {
+            fs::hard_link(&file, tree.root.join("other.py"))?;
+            client.sync()?;
+            tree.write(".foveaignore", "other.py\n")?;
+        }
         _ => fs::remove_dir_all(tree.root.join("gone"))?,
     }
     let started = Instant::now();
