@@ -32,10 +32,30 @@ pub struct Continuation {
     pub line: u32,
 }
 
+/// A text that continuations are looked for in.
+struct Place<'a> {
+    text: &'a str,
+    /// The cursor, if this is the open buffer.
+    cursor: Option<usize>,
+    /// Index among the texts.
+    index: usize,
+}
+
+/// What was seen of one continuation.
+struct Seen {
+    n_seen: u32,
+    n_tokens: usize,
+    weight: f32,
+    /// Where first: index of the text, and offset.
+    first: (usize, usize),
+}
+
+type Found = FxHashMap<String, Seen>;
+
 /// Continuations of the cursor's token sequence in `files` and in the open buffer, best first.
 pub(crate) fn find(scene: &Scene<'_>, files: &[FileId], limit: usize) -> Vec<Continuation> {
     let line = scene.request.line_prefix();
-    let mut found: FxHashMap<String, Continuation> = FxHashMap::default();
+    let mut found = Found::default();
     let mut texts: Vec<(FileId, std::sync::Arc<str>)> =
         files.iter().filter_map(|file| Some((*file, scene.text(*file)?))).collect();
     if let Some(file) = scene.file
@@ -43,40 +63,46 @@ pub(crate) fn find(scene: &Scene<'_>, files: &[FileId], limit: usize) -> Vec<Con
     {
         texts.push((file, scene.text(file).expect("the open file has its buffer")));
     }
-    for (file, text) in &texts {
+    for (index, (file, text)) in texts.iter().enumerate() {
         if scene.cancel().is_cancelled() {
             break;
         }
         let cursor = (Some(*file) == scene.file).then(|| scene.request.cursor());
-        let path = scene.snapshot.path(*file);
+        let place = Place { text, cursor, index };
         if line.trim().is_empty() {
-            after_line(scene, text, cursor, path, &mut found);
+            after_line(scene, &place, &mut found);
         } else {
-            after_tokens(line, text, cursor, path, &mut found);
+            after_tokens(line, &place, &mut found);
         }
     }
-    let mut found: Vec<Continuation> = found.into_values().collect();
-    found.sort_by(|a, b| {
+    let mut found: Vec<(String, Seen)> = found.into_iter().collect();
+    found.sort_by(|(a_text, a), (b_text, b)| {
         b.weight
             .total_cmp(&a.weight)
             .then_with(|| b.n_seen.cmp(&a.n_seen))
-            .then_with(|| a.text.len().cmp(&b.text.len()))
-            .then_with(|| a.text.cmp(&b.text))
+            .then_with(|| a_text.len().cmp(&b_text.len()))
+            .then_with(|| a_text.cmp(b_text))
     });
     found.truncate(limit);
-    let best = found.first().map_or(1.0, |first| first.weight.max(f32::MIN_POSITIVE));
-    found.iter_mut().for_each(|continuation| continuation.weight /= best);
-    found
+    let best = found.first().map_or(1.0, |(_, first)| first.weight.max(f32::MIN_POSITIVE));
+    let continuation = |(text, seen): (String, Seen)| {
+        let (index, offset) = seen.first;
+        let file = texts[index].0;
+        Continuation {
+            text,
+            n_seen: seen.n_seen,
+            n_tokens: seen.n_tokens,
+            weight: seen.weight / best,
+            path: scene.snapshot.path(file).to_owned(),
+            line: scene.lines(file).map_or(0, |lines| lines.line_of(offset as u32)),
+        }
+    };
+    found.into_iter().map(continuation).collect()
 }
 
 /// Places where `text` has the end of `line`, the longer the better.
-fn after_tokens(
-    line: &str,
-    text: &str,
-    cursor: Option<usize>,
-    path: &str,
-    found: &mut FxHashMap<String, Continuation>,
-) {
+fn after_tokens(line: &str, place: &Place<'_>, found: &mut Found) {
+    let text = place.text;
     let starts = token_starts(line);
     // A text is looked through once, for the shortest sequence; each match is then extended.
     let n_least = if line.trim_end().ends_with(lex::is_identifier) { 1 } else { 2 };
@@ -86,7 +112,7 @@ fn after_tokens(
         let end = at + tail.len();
         let splits_word =
             tail.starts_with(lex::is_identifier) && text[..at].ends_with(lex::is_identifier);
-        if splits_word || cursor == Some(end) {
+        if splits_word || place.cursor == Some(end) {
             continue;
         }
         let line_start = text[..at].rfind('\n').map_or(0, |n| n + 1);
@@ -101,18 +127,13 @@ fn after_tokens(
                         && seen[..seen.len() - (line.len() - start)].ends_with(lex::is_identifier))
             })
             .count();
-        note(text, end, n_tokens, cursor, path, found);
+        note(place, end, n_tokens, found);
     }
 }
 
 /// On an empty line: lines that follow the same line as the one above the cursor.
-fn after_line(
-    scene: &Scene<'_>,
-    text: &str,
-    cursor: Option<usize>,
-    path: &str,
-    found: &mut FxHashMap<String, Continuation>,
-) {
+fn after_line(scene: &Scene<'_>, place: &Place<'_>, found: &mut Found) {
+    let text = place.text;
     let prefix = scene.request.prefix();
     let Some(above) = prefix.lines().rev().map(str::trim).find(|line| !line.is_empty()) else {
         return;
@@ -131,41 +152,29 @@ fn after_line(
         };
         let next = &rest[line_end + 1..];
         let begin = end + line_end + 1 + (next.len() - next.trim_start().len());
-        if cursor.is_some_and(|cursor| end <= cursor && cursor <= begin) {
+        if place.cursor.is_some_and(|cursor| end <= cursor && cursor <= begin) {
             continue;
         }
         let line_start = text[..at].rfind('\n').map_or(0, |n| n + 1);
         let n_tokens = if text[line_start..end].trim() == above { MAX_TOKENS } else { 3 };
-        note(text, begin, n_tokens, cursor, path, found);
+        note(place, begin, n_tokens, found);
     }
 }
 
 /// Records the rest of the line at `end`.
-fn note(
-    text: &str,
-    end: usize,
-    n_tokens: usize,
-    cursor: Option<usize>,
-    path: &str,
-    found: &mut FxHashMap<String, Continuation>,
-) {
-    let rest = text[end..].lines().next().unwrap_or("").trim_end();
+fn note(place: &Place<'_>, end: usize, n_tokens: usize, found: &mut Found) {
+    let rest = place.text[end..].lines().next().unwrap_or("").trim_end();
     if rest.trim().is_empty() || rest.len() > MAX_LINE {
         return;
     }
     let mut weight = (n_tokens as f32).powi(2);
-    if let Some(cursor) = cursor {
+    if let Some(cursor) = place.cursor {
         // The same file, the nearer the better.
         weight *= 1.0 + 1.0 / (1.0 + cursor.abs_diff(end) as f32 / 2_000.0);
     }
-    let entry = found.entry(rest.to_owned()).or_insert_with(|| Continuation {
-        text: rest.to_owned(),
-        n_seen: 0,
-        n_tokens,
-        weight: 0.0,
-        path: path.to_owned(),
-        line: text[..end].matches('\n').count() as u32,
-    });
+    let first = (place.index, end);
+    let entry =
+        found.entry(rest.to_owned()).or_insert(Seen { n_seen: 0, n_tokens, weight: 0.0, first });
     entry.weight += weight;
     match n_tokens.cmp(&entry.n_tokens) {
         Ordering::Greater => (entry.n_tokens, entry.n_seen) = (n_tokens, 1),
@@ -193,10 +202,10 @@ mod tests {
     use super::*;
 
     fn continuations(line: &str, text: &str) -> Vec<(String, usize, u32)> {
-        let mut found = FxHashMap::default();
-        after_tokens(line, text, None, "a.py", &mut found);
+        let mut found = Found::default();
+        after_tokens(line, &Place { text, cursor: None, index: 0 }, &mut found);
         let mut found: Vec<_> =
-            found.into_values().map(|c| (c.text, c.n_tokens, c.n_seen)).collect();
+            found.into_iter().map(|(text, seen)| (text, seen.n_tokens, seen.n_seen)).collect();
         found.sort_by_key(|(text, n_tokens, _)| (std::cmp::Reverse(*n_tokens), text.clone()));
         found
     }

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use fovea_indexer::{ContentHash, FileFacts, Language, Snapshot, graph::Certainty};
+use fovea_indexer::{
+    ContentHash, FileFacts, Language, Snapshot,
+    graph::{Certainty, Offers},
+    text::ByteRange,
+};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +60,10 @@ pub fn complete_from_index(snapshot: &Snapshot, request: &PlanRequest) -> Vec<In
     let continuations = continuations(&scene);
     let names = candidates::collect(&scene, &continuations, N_NAMES).names;
     let partial = scene.offers.partial.slice(&request.text);
+    // Probabilities are small where much is possible; a list wants to know which is likelier.
+    let most = names.first().map_or(1.0, |name| name.weight.max(f32::MIN_POSITIVE));
+    let relative: FxHashMap<String, f32> =
+        names.iter().map(|name| (name.name.clone(), name.weight / most)).collect();
 
     let mut out: Vec<IndexCompletion> = Vec::new();
     for found in &continuations {
@@ -65,13 +73,19 @@ pub fn complete_from_index(snapshot: &Snapshot, request: &PlanRequest) -> Vec<In
             continue;
         }
         let typed = format!("{partial}{}", finished.text);
+        let name = crate::lex::identifiers(&typed).next().unwrap_or("").to_owned();
+        // How likely its name is says more than how often the line was seen.
+        let score = match relative.get(&name) {
+            Some(relative) => 0.9 * relative + 0.1 * strong,
+            None => 0.2 * strong,
+        };
         out.push(IndexCompletion {
-            name: crate::lex::identifiers(&typed).next().unwrap_or("").to_owned(),
+            name,
             text: finished.text,
             basis: Basis::Continuation,
             certainty: Certainty::NameOnly,
             signature: None,
-            score: strong,
+            score,
             reason: format!(
                 "seen {} after the same {} tokens, first in {}:{}",
                 times(found.n_seen),
@@ -96,7 +110,7 @@ pub fn complete_from_index(snapshot: &Snapshot, request: &PlanRequest) -> Vec<In
             basis,
             certainty,
             signature,
-            score: weight * 0.95,
+            score: 0.95 * weight / most,
         });
     }
     out.sort_by(|a, b| b.score.total_cmp(&a.score));
@@ -109,24 +123,35 @@ pub fn complete_from_index(snapshot: &Snapshot, request: &PlanRequest) -> Vec<In
 #[must_use]
 pub fn describe_names(snapshot: &Snapshot, request: &PlanRequest) -> Names {
     let scene = scene(snapshot, request);
-    let found = candidates::describe(&scene, &continuations(&scene));
-    let names = found.names.into_iter().map(|(described, _)| described).collect();
-    Names { is_member: found.is_member, names, rest: found.rest }
+    candidates::describe(&scene, &continuations(&scene))
 }
 
-/// How likely each name at the cursor is, by what the buffer and the graph say at once; retrieved
-/// code has no part in it. For ordering lists.
+/// What the graph offers at the cursor, likeliest first by what the buffer and the graph say at
+/// once; retrieved code has no part in it. What was typed is not filtered by.
 #[must_use]
-pub fn likely_names(snapshot: &Snapshot, request: &PlanRequest) -> FxHashMap<String, f32> {
-    let scene = scene(snapshot, request);
-    let likeliest = candidates::collect(&scene, &[], usize::MAX);
-    likeliest.names.into_iter().map(|candidate| (candidate.name, candidate.weight)).collect()
+pub fn ranked_offers(snapshot: &Snapshot, request: &PlanRequest) -> Offers {
+    let (language, facts) = buffer(snapshot, request);
+    let scene = Scene::without_focus(snapshot, request, language, facts, ByteRange::default());
+    let ranked = candidates::rank(&scene, &[], usize::MAX).names;
+    let place: FxHashMap<&str, usize> =
+        ranked.iter().enumerate().map(|(place, found)| (found.name.as_str(), place)).collect();
+    let mut offers = scene.offers;
+    // Names that differ from what was typed are not ranked, and come behind.
+    let place = |name: &str| place.get(name).copied().unwrap_or(usize::MAX);
+    offers.items.sort_by(|a, b| {
+        (place(&a.name), a.distance, &a.name).cmp(&(place(&b.name), b.distance, &b.name))
+    });
+    offers
 }
 
 fn scene<'a>(snapshot: &'a Snapshot, request: &'a PlanRequest) -> Scene<'a> {
+    let (language, facts) = buffer(snapshot, request);
+    Scene::new(snapshot, request, language, facts, ByteRange::default())
+}
+
+fn buffer(snapshot: &Snapshot, request: &PlanRequest) -> (Language, Arc<FileFacts>) {
     let language = Language::of_path(&request.path).unwrap_or(Language::Text);
-    let facts = buffer_facts(snapshot, request, language);
-    Scene::new(snapshot, request, language, facts, Default::default())
+    (language, buffer_facts(snapshot, request, language))
 }
 
 fn continuations(scene: &Scene<'_>) -> Vec<Continuation> {

@@ -13,7 +13,7 @@
 //! [`tokens`] counting · [`tuning`] the numbers chosen by measurement · [`lex`] strings, comments and brackets of unfinished code · [`window`] the
 //! text around the cursor · [`gate`] whether other files can help here · `sources` what other files
 //! propose · [`ranking`] which name comes next · [`continuation`] how the project went on after the same tokens · [`pack`] proposals into
-//! a budget · [`format`](mod@format) the model families' prompt formats · [`render`](mod@render) plan
+//! a budget · `reuse` what of the plan before stays · [`format`](mod@format) the model families' prompt formats · [`render`](mod@render) plan
 //! to prompt · [`finish`](mod@finish) model output to suggestion · [`index_completion`] completion without a
 //! model · [`outline`](mod@outline) the repository map.
 
@@ -29,6 +29,7 @@ pub mod plan;
 pub mod ranking;
 pub mod render;
 pub mod request;
+mod reuse;
 mod sources;
 #[cfg(test)]
 mod testing;
@@ -41,7 +42,7 @@ pub use finish::{Repair, StopReason, Suggestion, finish};
 pub use format::PromptFormat;
 pub use gate::GateDecision;
 pub use index_completion::{
-    Basis, IndexCompletion, complete_from_index, describe_names, likely_names,
+    Basis, IndexCompletion, complete_from_index, describe_names, ranked_offers,
 };
 pub use outline::{Outline, OutlineFocus, outline};
 pub use plan::{NameCandidate, Plan, Ring, RingCost, Segment, Source, plan};

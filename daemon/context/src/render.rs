@@ -190,11 +190,8 @@ fn push(
 
 #[cfg(test)]
 mod tests {
-    use expect_test::{Expect, expect};
-    use fovea_indexer::Generation;
-
     use super::*;
-    use crate::gate::GateDecision;
+    use expect_test::{Expect, expect};
 
     fn segment(source: Source, path: &str, text: &str) -> Segment {
         Segment {
@@ -212,22 +209,16 @@ mod tests {
     }
 
     fn plan() -> Plan {
+        let segments = vec![
+            segment(Source::Similar, "src/area.rs", "fn area(w: u32) -> u32;"),
+            segment(Source::Suffix, "src/main.rs", "}\n"),
+            segment(Source::Prefix, "src/main.rs", "fn main() {\n    ar"),
+        ];
         Plan {
-            segments: vec![
-                segment(Source::Similar, "src/area.rs", "fn area(w: u32) -> u32;"),
-                segment(Source::Suffix, "src/main.rs", "}\n"),
-                segment(Source::Prefix, "src/main.rs", "fn main() {\n    ar"),
-            ],
-            n_tokens: 0,
-            gate: GateDecision::default(),
-            candidates: Vec::new(),
-            rest: 1.0,
             partial: "ar".to_owned(),
-            is_member: false,
-            rings: Vec::new(),
-            generation: Generation(1),
             repository: "shapes".to_owned(),
             path: "src/main.rs".to_owned(),
+            ..Plan::with_segments(segments)
         }
     }
 

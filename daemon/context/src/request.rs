@@ -2,10 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use fovea_indexer::{Cancel, ContentHash, text::ByteRange};
+use fovea_indexer::{Cancel, text::ByteRange};
 use serde::{Deserialize, Serialize};
 
-use crate::{format::PromptFormat, tuning::Tuning};
+use crate::{format::PromptFormat, plan::Plan, tuning::Tuning};
 
 /// One cursor and the budgets for it.
 #[derive(Clone, Debug)]
@@ -28,9 +28,9 @@ pub struct PlanRequest {
     pub repository: String,
     /// What was edited or viewed last, newest first.
     pub recent: Vec<RecentChunk>,
-    /// Keys of the context segments of the plan before this one: they are preferred at equal value,
-    /// so that their KV is used again.
-    pub previous: Vec<ContentHash>,
+    /// The plan before this one in the same document: while a word is typed its context stays, and
+    /// afterwards its segments are preferred, so that their KV is used again.
+    pub previous: Option<Arc<Plan>>,
     /// Ends the collection of context: the plan is made of what is there by then.
     pub cancel: Cancel,
     /// The numbers that the plan is made with.
@@ -53,7 +53,7 @@ impl PlanRequest {
             format: PromptFormat::plain(),
             repository: String::new(),
             recent: Vec::new(),
-            previous: Vec::new(),
+            previous: None,
             cancel: Cancel::never(),
             tuning: Tuning::default(),
             clock: Clock::none(),

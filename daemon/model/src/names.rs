@@ -154,7 +154,7 @@ impl Session {
     /// The names that fit what is typed, as tokens.
     fn candidates(&self, task: &Task<'_>, before: &[u8], first_row: &[f32]) -> Vec<Candidate> {
         let partial = partial(before, &task.required);
-        let isa = self.model.isa();
+        let whole = fused::log_sum_exp(self.model.isa(), first_row);
         let n_vocab = self.model.config.n_vocab;
         let fits = |(index, name): (usize, &crate::NamePrior)| {
             let rest = name.name.as_bytes().strip_prefix(&partial[..])?;
@@ -169,7 +169,7 @@ impl Session {
             is_usable.then(|| Candidate {
                 index,
                 prior: name.prior,
-                logprob: sample::logprob(isa, first_row, first),
+                logprob: first_row[first as usize] - whole,
                 tokens,
             })
         };

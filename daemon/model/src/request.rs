@@ -129,7 +129,7 @@ pub enum Finish {
 }
 
 /// Where the time went.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Timings {
     /// Reading the part of the prompt that was not cached, in milliseconds.
     pub prefill_ms: f32,
@@ -142,6 +142,8 @@ pub struct Timings {
     pub n_reused: usize,
     /// Of the reused, tokens of stable segments that were placed from the segment store.
     pub n_placed: usize,
+    /// Which prompt tokens were computed: first, and the one behind the last, in order.
+    pub computed: Vec<(usize, usize)>,
     pub n_drafted: usize,
     pub n_accepted: usize,
 }

@@ -290,6 +290,7 @@ impl Session {
                     self.slots.extend_from_slice(&wanted[position..end]);
                     if encoded {
                         timings.n_prefill += part.tokens.len();
+                        timings.computed.push((position, end));
                     } else {
                         timings.n_reused += part.tokens.len();
                         timings.n_placed += part.tokens.len();
@@ -300,6 +301,7 @@ impl Session {
                     let rest = &part.tokens[done..];
                     let logits = self.extend(rest, want, cancel)?;
                     timings.n_prefill += rest.len();
+                    timings.computed.push((position + done, end));
                     if is_last {
                         return Ok(logits);
                     }

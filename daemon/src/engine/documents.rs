@@ -18,6 +18,9 @@ pub(super) struct Documents {
     order: Vec<(String, Option<u32>)>,
     waiting: HashSet<String>,
     applying: HashSet<String>,
+    /// Why a client's newest text of a path was not taken: neither an older text nor the saved one is
+    /// what that client sees.
+    refused: HashMap<(u64, String), String>,
     /// What was overwritten in the newest text of each open document; only where something was.
     redacted: HashMap<String, Vec<Overwritten>>,
 }
@@ -63,6 +66,7 @@ const MAX_RECENT: usize = 16;
 impl Documents {
     pub(super) fn edit(&mut self, session: u64, path: &str, text: Arc<str>) {
         self.n_edits += 1;
+        self.refused.remove(&(session, path.to_owned()));
         let texts = self.open.entry(path.to_owned()).or_default();
         let before = texts.iter().position(|held| held.session == session);
         let edited_at = before.map(|index| first_difference(&texts.remove(index).text, &text));
@@ -75,7 +79,19 @@ impl Documents {
         self.waiting.insert(path.to_owned());
     }
 
+    /// The client has a text of `path` that may not be looked at.
+    pub(super) fn refuse(&mut self, session: u64, path: &str, reason: String) {
+        self.close(session, path);
+        self.refused.insert((session, path.to_owned()), reason);
+    }
+
+    /// Why the client's text of `path` was not taken, if it was not.
+    pub(super) fn refusal(&self, session: u64, path: &str) -> Option<&str> {
+        self.refused.get(&(session, path.to_owned())).map(String::as_str)
+    }
+
     pub(super) fn close(&mut self, session: u64, path: &str) {
+        self.refused.remove(&(session, path.to_owned()));
         let Some(texts) = self.open.get_mut(path) else { return };
         texts.retain(|held| held.session != session);
         if texts.is_empty() {
@@ -112,6 +128,7 @@ impl Documents {
 
     /// True if the client had documents open.
     pub(super) fn end_session(&mut self, session: u64) -> bool {
+        self.refused.retain(|(other, _), _| *other != session);
         let theirs =
             self.open.iter().filter(|(_, texts)| texts.iter().any(|held| held.session == session));
         let paths: Vec<String> = theirs.map(|(path, _)| path.clone()).collect();
@@ -208,6 +225,25 @@ mod tests {
         documents.close(1, "a.rs");
         assert_eq!(documents.text("a.rs"), None);
         assert!(!documents.end_session(1));
+    }
+
+    #[test]
+    fn a_refused_text_is_remembered_until_its_client_has_another() {
+        let mut documents = Documents::default();
+        documents.edit(1, "a.rs", "one".into());
+        documents.edit(2, "a.rs", "two".into());
+        documents.refuse(1, "a.rs", "zero byte".into());
+        assert_eq!(documents.refusal(1, "a.rs"), Some("zero byte"));
+        assert_eq!(documents.refusal(2, "a.rs"), None);
+        assert_eq!(documents.text("a.rs").as_deref(), Some("two"));
+        documents.edit(1, "a.rs", "three".into());
+        assert_eq!(documents.refusal(1, "a.rs"), None);
+        documents.refuse(1, "a.rs", "zero byte".into());
+        documents.close(1, "a.rs");
+        assert_eq!(documents.refusal(1, "a.rs"), None);
+        documents.refuse(2, "a.rs", "zero byte".into());
+        documents.end_session(2);
+        assert_eq!(documents.refusal(2, "a.rs"), None);
     }
 
     #[test]

@@ -267,8 +267,10 @@ impl Workspace {
                 state.documents.note_redacted(path, redacted);
             }
             Err(refused) => {
-                self.close(session, path);
-                return Err(refused.to_string());
+                let reason = refused.to_string();
+                self.shared.lock().documents.refuse(session, path, reason.clone());
+                self.send(Event::Buffers);
+                return Err(reason);
             }
         }
         self.shared.typed.store(Some(Arc::new(Instant::now())));
@@ -276,6 +278,12 @@ impl Workspace {
         // A scan that rests looks up.
         self.shared.changed.notify_all();
         Ok(())
+    }
+
+    /// Why the newest text that the client has of `path` was not taken, if it was not.
+    #[must_use]
+    pub fn refusal(&self, session: u64, path: &str) -> Option<String> {
+        self.shared.lock().documents.refusal(session, path).map(str::to_owned)
     }
 
     /// The editor closed the document; the saved text counts again.

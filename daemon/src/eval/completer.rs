@@ -14,7 +14,7 @@ use fovea_indexer::{Cancel, Snapshot};
 use fovea_model::{GenerateRequest, Generated, Stop};
 use serde::Serialize;
 
-use super::{Options, protocol::Point, workspace::Workspace};
+use super::{Options, protocol::Point, typing, workspace::Workspace};
 use crate::complete::{choose, task, to_model};
 
 /// Tokens of one line.
@@ -71,6 +71,9 @@ pub struct Answer {
     /// Source, path, tokens and reason of each segment.
     pub segments: Vec<SegmentLine>,
     pub timings: Timings,
+    /// The keystrokes that led here, if they were typed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub typed: Vec<typing::Keystroke>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -100,12 +103,17 @@ pub fn complete(
     options: &Options,
     completer: &dyn Completer,
 ) -> Result<Answer> {
+    let format = completer.format().unwrap_or(options.format());
+    let (previous, typed) = match options.typed {
+        true => typing::type_up_to(workspace, point, options, completer)?,
+        false => Default::default(),
+    };
     let text: Arc<str> = point.text.as_str().into();
     workspace.edited(&point.file, Arc::clone(&text))?;
     let snapshot = workspace.snapshot().clone();
-    let format = completer.format().unwrap_or(options.format());
     let started = Instant::now();
     let request = request(point, options, format, &workspace.name, started);
+    let request = PlanRequest { previous, ..request };
     let plan = plan(&snapshot, completer.counter(), &request);
     let prompt = render(&plan, format);
     let context_ms = millis(started.elapsed());
@@ -115,6 +123,7 @@ pub fn complete(
         prompt_tokens: plan.n_tokens,
         items: plan.candidates.iter().map(|candidate| candidate.name.clone()).collect(),
         segments: segment_lines(&plan),
+        typed,
         ..Answer::default()
     };
     let started = Instant::now();

@@ -5,7 +5,7 @@
 //! uses; [`points`] runs a file of points over checkouts in several ways at once; [`repository`]
 //! samples points from the user's own repository and compares. Modules: [`protocol`] requests and
 //! answers of a line · [`workspace`] a root indexed in memory · [`completer`] from plan to suggestion ·
-//! [`windows`] the plain builder to compare with · [`model`] the on-device model · [`names`] which name comes next,
+//! [`typing`] a cursor reached by typing · [`windows`] the plain builder to compare with · [`model`] the on-device model · [`names`] which name comes next,
 //! and the weights that decide it · [`metrics`] exact
 //! match and its relatives.
 
@@ -16,6 +16,7 @@ pub mod names;
 pub mod points;
 pub mod protocol;
 pub mod repository;
+pub mod typing;
 pub mod windows;
 pub mod workspace;
 
@@ -49,6 +50,9 @@ pub struct Options {
     pub tuning: Tuning,
     /// How plans act on decoding.
     pub decoding: Decoding,
+    /// Type the lines that lead to the cursor, each plan building upon the one before, as an editor
+    /// does; else plans are made from nothing.
+    pub typed: bool,
 }
 
 impl Default for Options {
@@ -59,6 +63,7 @@ impl Default for Options {
             deadline_ms: None,
             tuning: Tuning::default(),
             decoding: Decoding { join_segments: false, ..Decoding::default() },
+            typed: false,
         }
     }
 }

@@ -10,7 +10,7 @@ use std::{fmt, path::Path, sync::Arc, time::Instant};
 use anyhow::{Result, bail};
 use fovea_context::{
     describe_names, lex,
-    ranking::{Described, FEATURES, N_FEATURES, REST, REST_FEATURES, Weights},
+    ranking::{Described, N_FEATURES, REST, REST_FEATURES, Weights, feature_name},
 };
 use fovea_indexer::Language;
 use fovea_model::{GenerateRequest, NamePrior};
@@ -370,15 +370,7 @@ impl fmt::Display for Report {
         for (name, weights) in [("MEMBER", member), ("SCOPE", scope)] {
             writeln!(f, "\nconst {name}: Weights = Weights {{\n    name: [")?;
             for (index, weight) in weights.name.iter().enumerate() {
-                let label = FEATURES.get(index).copied().map_or_else(
-                    || {
-                        let index = index - FEATURES.len();
-                        let (group, place) = (index / PLACES.len(), index % PLACES.len());
-                        format!("{} {}", GROUPS[group], PLACES[place])
-                    },
-                    str::to_owned,
-                );
-                writeln!(f, "        {weight:.3}, // {label}")?;
+                writeln!(f, "        {weight:.3}, // {}", feature_name(index))?;
             }
             writeln!(f, "    ],\n    rest: [")?;
             for (label, weight) in REST_FEATURES.iter().zip(&weights.rest) {
@@ -389,15 +381,3 @@ impl fmt::Display for Report {
         Ok(())
     }
 }
-
-const GROUPS: [&str; 5] = ["type", "function", "variable", "other symbol", "unknown"];
-const PLACES: [&str; 8] = [
-    "at the line's beginning",
-    "as argument",
-    "assigned",
-    "behind a colon",
-    "behind an arrow",
-    "behind a word",
-    "referenced",
-    "elsewhere",
-];

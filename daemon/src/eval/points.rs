@@ -20,6 +20,7 @@ use super::{
     completer::{self, Answer, Completer},
     metrics::{self, Scores},
     protocol,
+    typing::{Keystroke, Typed},
     windows::Windows,
     workspace::Workspace,
 };
@@ -114,6 +115,8 @@ pub struct Row {
     pub n_repairs: usize,
     pub prompt_tokens: usize,
     pub context_ms: f64,
+    #[serde(skip)]
+    pub typed: Vec<Keystroke>,
     #[serde(skip)]
     pub prompt: String,
 }
@@ -268,6 +271,7 @@ fn row(
         n_repairs: answer.n_repairs,
         prompt_tokens: answer.prompt_tokens,
         context_ms: answer.timings.context_ms,
+        typed: answer.typed,
         completion: answer.completion,
         truth: point.truth.clone(),
         prompt: answer.prompt,
@@ -306,6 +310,9 @@ pub struct Summary {
     pub unknown_members: f64,
     pub context_ms: (f64, f64),
     pub prompt_tokens: (usize, usize),
+    /// Of the keystrokes that led to the points, if they were typed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub typed: Option<Typed>,
 }
 
 /// All arms over all, cross-file and in-file points, then by kind.
@@ -374,6 +381,7 @@ fn summary(arm: &str, points: &str, rows: &[&Row]) -> Summary {
         unknown_members: share(&|row| percent(row.n_unknown_members > 0)),
         context_ms: (times[at(50)], times[at(95)]),
         prompt_tokens: (tokens[at(50)], tokens[at(95)]),
+        typed: Typed::of(&rows.iter().flat_map(|row| row.typed.clone()).collect::<Vec<_>>()),
     }
 }
 
@@ -418,6 +426,18 @@ impl fmt::Display for Report {
                 row.prompt_tokens.0,
                 row.prompt_tokens.1,
             )?;
+            if let Some(typed) = &row.typed {
+                writeln!(
+                    f,
+                    "  {:20} {} keystrokes: {:.1} % of the prompt unchanged, {:.1} % within a line; plan p50 {:.0} ms, p95 {:.0} ms",
+                    "",
+                    typed.n_keystrokes,
+                    typed.unchanged,
+                    typed.unchanged_on_line,
+                    typed.context_ms.0,
+                    typed.context_ms.1,
+                )?;
+            }
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Ghost text: plan, prompt, model, and what is fit to insert; or what the index alone can say.
 
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -36,7 +37,7 @@ pub(super) struct CompleteOptions {
 /// What the model wrote, and the plan it wrote it for.
 struct Written {
     request: PlanRequest,
-    plan: Plan,
+    plan: Arc<Plan>,
     generated: Generated,
     context_ms: f32,
 }
@@ -65,9 +66,11 @@ impl Query<'_> {
         let n_tokens = generated.logprobs.len();
         let sum: f32 = generated.logprobs.iter().sum();
         let timings = generated.timings;
+        let mut view = plan_view(&plan, &request, &finished.text);
+        note_cached(&mut view, timings.n_prefill + timings.n_reused, &timings.computed);
         Ok(Answer::Suggestion(Some(Suggestion {
             id: options.id,
-            plan: plan_view(&plan, &request, &finished.text),
+            plan: view,
             text: finished.text,
             replace: at_cursor(at, &place),
             source: CompletionSource::Model,
@@ -99,7 +102,8 @@ impl Query<'_> {
         let started = Instant::now();
         let plan_options = PlanOptions { format: prepared.format, ..options.plan };
         let request = self.plan_request(at, place, plan_options);
-        let plan = context::plan(&self.snapshot, &*prepared, &request);
+        let plan = Arc::new(context::plan(&self.snapshot, &*prepared, &request));
+        self.client.remember_plan(self.workspace.root(), Arc::clone(&plan));
         let prompt = context::render(&plan, request.format);
         let context_ms = started.elapsed().as_secs_f32() * 1_000.0;
         let generate =
@@ -151,6 +155,25 @@ impl Query<'_> {
             plan,
             timings: Timings { context_ms: ms, total_ms: ms, ..Timings::default() },
         })))
+    }
+}
+
+/// Notes how many tokens of each ring the model had read before; `computed` are the others of the
+/// prompt's `n_tokens`, as ranges.
+fn note_cached(view: &mut PlanView, n_tokens: usize, computed: &[(usize, usize)]) {
+    // What no segment has (the repository's name, the open file's header) stands in front of all
+    // or of the last; segments are counted back from the end.
+    let mut end = n_tokens;
+    let mut cached: HashMap<&str, usize> = HashMap::new();
+    for segment in view.segments.iter().rev() {
+        let start = end.saturating_sub(segment.n_tokens);
+        let n_computed: usize =
+            computed.iter().map(|&(from, to)| to.min(end).saturating_sub(from.max(start))).sum();
+        *cached.entry(segment.ring.as_str()).or_default() += (end - start) - n_computed;
+        end = start;
+    }
+    for ring in &mut view.rings {
+        ring.n_cached = Some(cached.get(ring.ring.as_str()).copied().unwrap_or(0));
     }
 }
 

@@ -80,6 +80,7 @@ impl Query<'_> {
             format: options.format,
             repository: repository.unwrap_or_default(),
             recent: self.recent(&at.path),
+            previous: self.client.plan(root, &at.path),
             cancel: Cancel::when(move || Instant::now() >= deadline || outer.is_cancelled()),
             clock: Clock::new(move || started.elapsed().as_micros() as u64),
             ..PlanRequest::new(at.path.clone(), Arc::clone(&place.text), place.offset as usize)

@@ -9,7 +9,7 @@ use std::{
 use fovea_api::{
     Answer, ApiError, At, CompletionItem, Encoding, ErrorCode, OutlineText, ReachedView,
 };
-use fovea_context::{Estimate, OutlineFocus, PlanRequest, likely_names, outline};
+use fovea_context::{Estimate, OutlineFocus, PlanRequest, outline, ranked_offers};
 use fovea_indexer::{
     Cancel, FileId, Snapshot, SymbolId,
     facts::{Role, SymbolFacts},
@@ -18,7 +18,7 @@ use fovea_indexer::{
 };
 
 use super::{
-    Running,
+    Running, Session,
     views::{Views, certainty_name, location, one_line},
 };
 use crate::engine::{Asked, Standing, Workspace};
@@ -40,6 +40,7 @@ pub(super) struct Query<'a> {
     pub(super) cancel: Cancel,
     /// The client that asks: its own open documents count before those of others.
     session: u64,
+    pub(super) client: Arc<Session>,
     /// Open documents that the question is about, as they were when it was asked.
     asked: Vec<Asked>,
 }
@@ -79,8 +80,9 @@ impl<'a> Query<'a> {
             workspace.wait_for_edit(path, &cancel, deadline.min(Instant::now() + EDIT));
             snapshot = workspace.snapshot(&cancel, deadline).unwrap_or(snapshot);
         }
-        let (session, asked) = (running.session().id(), running.asked_documents().to_vec());
-        let this = Self { workspace, snapshot, cancel, session, asked };
+        let client = Arc::clone(running.session());
+        let (session, asked) = (client.id(), running.asked_documents().to_vec());
+        let this = Self { workspace, snapshot, cancel, session, client, asked };
         if let Some(path) = edited {
             this.check_version(path)?;
         }
@@ -94,6 +96,7 @@ impl<'a> Query<'a> {
     /// Fails if the snapshot has another text of `path` than the client had when it asked: its
     /// positions would be those of a text the client has not, or no longer.
     fn check_version(&self, path: &str) -> Result<()> {
+        self.check_refusal(path)?;
         let Some(asked) = self.asked(path) else { return Ok(()) };
         let indexed = self.snapshot.file(path).and_then(|file| self.snapshot.text(file));
         if indexed.is_some_and(|text| *text == *asked.text) {
@@ -108,6 +111,13 @@ impl<'a> Query<'a> {
             }
         };
         Err(ApiError { code: ErrorCode::Modified, message })
+    }
+
+    /// Fails if this client's own text of `path` was not taken: no other text is what it sees.
+    fn check_refusal(&self, path: &str) -> Result<()> {
+        let Some(reason) = self.workspace.refusal(self.session, path) else { return Ok(()) };
+        let message = format!("`{path}` as you have it open is not indexed: {reason}");
+        Err(ApiError { code: ErrorCode::Refused, message })
     }
 
     pub(super) fn views(&self) -> Views<'_> {
@@ -131,6 +141,7 @@ impl<'a> Query<'a> {
     /// another has, or else the saved text.
     pub(super) fn place(&self, at: &At) -> Result<Place> {
         check_path(&at.path)?;
+        self.check_refusal(&at.path)?;
         let file = self.snapshot.file(&at.path);
         let own = self.asked(&at.path).map(|asked| Arc::clone(&asked.text));
         let text = match own.or_else(|| self.workspace.document(self.session, &at.path)) {
@@ -302,26 +313,20 @@ impl<'a> Query<'a> {
     pub(super) fn offers(&self, at: &At, limit: usize, with_imports: bool) -> Result<Answer> {
         let place = self.place(at)?;
         let Some(file) = place.file else { return Ok(Answer::Offers(Vec::new())) };
-        let offers = self.snapshot.graph().offers(file, place.offset, &place.text);
+        let text = Arc::clone(&place.text);
+        let request = PlanRequest::new(at.path.as_str(), text, place.offset as usize);
+        let offers = ranked_offers(&self.snapshot, &request);
         let is_member = offers.is_member;
         let views = self.views();
         let lines = LineIndex::new(&place.text);
         let partial = ByteRange::new(offers.partial.start, offers.partial.end.max(place.offset));
         let replace = location(&at.path, &place.text, &lines, partial);
         let typed = offers.partial.slice(&place.text).to_lowercase();
-        let mut items: Vec<_> = offers
+        let items: Vec<_> = offers
             .items
             .into_iter()
             .filter(|offer| offer.name.to_lowercase().starts_with(&typed))
             .collect();
-        let text = Arc::clone(&place.text);
-        let request = PlanRequest::new(at.path.as_str(), text, place.offset as usize);
-        let likely = likely_names(&self.snapshot, &request);
-        let weight = |name: &str| likely.get(name).copied().unwrap_or(0.0);
-        items.sort_by(|a, b| {
-            let by_weight = weight(&b.name).total_cmp(&weight(&a.name));
-            by_weight.then_with(|| (a.distance, &a.name).cmp(&(b.distance, &b.name)))
-        });
         let known: HashSet<String> = items.iter().map(|offer| offer.name.clone()).collect();
         let items = items.into_iter().take(limit).map(|offer| {
             let symbol = offer.symbol.and_then(|id| views.symbol(id, offer.certainty));

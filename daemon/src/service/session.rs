@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -11,6 +11,7 @@ use std::{
 };
 
 use fovea_api::{Method, Request};
+use fovea_context::Plan;
 use fovea_indexer::Cancel;
 
 use super::Service;
@@ -23,7 +24,12 @@ pub struct Session {
     running: Mutex<HashMap<u64, Arc<StopFlag>>>,
     /// The newest completion of each document.
     newest: Mutex<HashMap<(Option<PathBuf>, String), u64>>,
+    /// The last plan of each of the documents completed last, newest last.
+    plans: Mutex<Vec<(PathBuf, Arc<Plan>)>>,
 }
+
+/// Documents whose last plan is kept.
+const MAX_PLANS: usize = 8;
 
 /// Set once; whoever runs the request may ask to be told.
 #[derive(Default)]
@@ -55,7 +61,13 @@ pub struct Running {
 
 impl Session {
     pub(super) fn new(service: Arc<Service>, id: u64) -> Arc<Self> {
-        Arc::new(Self { service, id, running: Mutex::default(), newest: Mutex::default() })
+        Arc::new(Self {
+            service,
+            id,
+            running: Mutex::default(),
+            newest: Mutex::default(),
+            plans: Mutex::default(),
+        })
     }
 
     #[must_use]
@@ -99,6 +111,22 @@ impl Session {
     pub fn cancel_all(&self) {
         for stop in lock(&self.running).values() {
             stop.set();
+        }
+    }
+
+    /// The plan of the last completion in a document, which the next one may build upon.
+    pub(super) fn plan(&self, root: &Path, path: &str) -> Option<Arc<Plan>> {
+        let plans = lock(&self.plans);
+        let found = plans.iter().find(|(other, plan)| other == root && plan.path == path);
+        found.map(|(_, plan)| Arc::clone(plan))
+    }
+
+    pub(super) fn remember_plan(&self, root: &Path, plan: Arc<Plan>) {
+        let mut plans = lock(&self.plans);
+        plans.retain(|(other, older)| other != root || older.path != plan.path);
+        plans.push((root.to_owned(), plan));
+        if plans.len() > MAX_PLANS {
+            plans.remove(0);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use fovea_api::{Answer, Method};
+use fovea_api::{Answer, ErrorCode, Method};
 
 use crate::support::Repository;
 
@@ -63,6 +63,26 @@ fn removed_moved_and_ignored_files_disappear() {
     assert_eq!(engine.sync().n_files, 1);
     fs::remove_file(repository.root.join(".gitignore")).expect("removed");
     assert_eq!(engine.sync().n_files, 2);
+}
+
+#[test]
+fn a_text_that_was_not_taken_is_not_answered_from_the_saved_one() {
+    let repository = Repository::new("//- /a.py\ndef one(): pass\n$0\n");
+    let engine = repository.open();
+    engine.edit("a.py", "def two(): pass\n\n");
+    let edited = |text: &str| Method::Edited { path: "a.py".into(), version: 2, text: text.into() };
+    let refused = engine.error(edited("def three(): pass\n\0\n"));
+    assert_eq!(refused.code, ErrorCode::Refused);
+    let at = repository.at(0);
+    let asked = engine.error(Method::Definition { at: at.clone() });
+    assert_eq!(asked.code, ErrorCode::Refused, "{}", asked.message);
+    assert!(asked.message.contains("as you have it open"), "{}", asked.message);
+    engine.call(edited("def four(): pass\n\n"));
+    assert_eq!(engine.symbols("a.py").expect("indexed"), ["four"]);
+    engine.error(edited("\0"));
+    engine.call(Method::Closed { path: "a.py".into() });
+    engine.sync();
+    assert_eq!(engine.symbols("a.py").expect("indexed"), ["one"]);
 }
 
 #[test]

@@ -66,6 +66,14 @@ pub struct Resolution {
     pub external: Option<String>,
 }
 
+/// An occurrence that may mean a symbol, before it is resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mention {
+    pub file: FileId,
+    /// Index into the file's occurrences.
+    pub occurrence: u32,
+}
+
 /// One occurrence of a symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reference {

@@ -4,8 +4,8 @@
 use rustc_hash::FxHashSet;
 
 use super::{
-    Candidate, Certainty, Edge, EdgeKind, FilePosition, FileRange, Graph, Hierarchy, Offer, Offers,
-    Reference, Resolution, names, resolver,
+    Candidate, Certainty, Edge, EdgeKind, FilePosition, FileRange, Graph, Hierarchy, Mention,
+    Offer, Offers, Reference, Resolution, names, resolver,
 };
 use crate::{
     Cancel, FileId, SymbolId,
@@ -49,10 +49,18 @@ impl Graph {
     /// the symbol is [`Graph::documents`]. What fills in a trait's item counts as a mention of it.
     #[must_use]
     pub fn references(&self, symbol: SymbolId, cancel: &Cancel) -> Vec<Reference> {
-        let is_resolved = |reference: &Reference| {
-            let support = self.facts(reference.at.file).map(|facts| facts.language.support());
-            support == Some(Support::Resolved)
-        };
+        let mut references = self.possible_references(symbol, cancel);
+        references.retain(|reference| self.is_meant(reference, symbol));
+        references
+    }
+
+    /// False if nothing better than the name is known of a place where names are resolved.
+    fn is_meant(&self, reference: &Reference, symbol: SymbolId) -> bool {
+        let FileRange { file, range } = reference.at;
+        let support = self.facts(file).map(|facts| facts.language.support());
+        if reference.certainty != Certainty::NameOnly || support != Some(Support::Resolved) {
+            return true;
+        }
         // Where a definition is asked for by the name alone and is this one, it is a reference of
         // it too: code whose modules a macro declares is known by names only. Members' names say
         // too little.
@@ -66,59 +74,72 @@ impl Graph {
                         | SymbolKind::Variant
                 )
         });
-        let is_answered = |reference: &Reference| {
-            let FileRange { file, range } = reference.at;
+        is_item && {
             let resolution = self.resolve(FilePosition { file, offset: range.start });
             resolution.candidates.first().is_some_and(|first| first.symbol == symbol)
-        };
-        let mut references = self.possible_references(symbol, cancel);
-        references.retain(|r| {
-            r.certainty != Certainty::NameOnly || !is_resolved(r) || is_item && is_answered(r)
-        });
-        references
+        }
+    }
+
+    /// Places that may mean `symbol`, its definitions excluded, ordered by file and offset. Nothing
+    /// is resolved, so this is quick; [`Graph::confirm`] tells which of them do.
+    #[must_use]
+    pub fn mentions(&self, symbol: SymbolId, cancel: &Cancel) -> Vec<Mention> {
+        let Some(facts) = self.symbol(symbol) else { return Vec::new() };
+        let is_local = matches!(facts.kind, SymbolKind::Parameter | SymbolKind::TypeParameter)
+            || facts.kind == SymbolKind::Variable && facts.parent.is_some();
+        let mut mentions = Vec::new();
+        for name in self.names_of(&facts.name) {
+            for file in self.files_mentioning(&name) {
+                if cancel.is_cancelled() {
+                    break;
+                }
+                let Some(facts) = self.facts(file) else { continue };
+                if is_local && file != symbol.file || facts.language.support() == Support::Text {
+                    continue;
+                }
+                let Some(name) = facts.names.iter().position(|other| **other == *name) else {
+                    continue;
+                };
+                let named = facts.occurrences.iter().enumerate().filter(|(_, occurrence)| {
+                    occurrence.name as usize == name && occurrence.role != Role::Definition
+                });
+                mentions.extend(named.map(|(index, _)| Mention { file, occurrence: index as u32 }));
+            }
+        }
+        mentions.sort_unstable();
+        mentions
+    }
+
+    /// The mention as a reference of `symbol`, if it is one by [`Graph::references`].
+    #[must_use]
+    pub fn confirm(&self, mention: Mention, symbol: SymbolId) -> Option<Reference> {
+        self.possibly(mention, symbol).filter(|reference| self.is_meant(reference, symbol))
+    }
+
+    fn possibly(&self, mention: Mention, symbol: SymbolId) -> Option<Reference> {
+        let Mention { file, occurrence: index } = mention;
+        let occurrence = self.facts(file)?.occurrences.get(index as usize)?;
+        let certainty = means(&self.resolve_occurrence(file, index as usize), symbol)?;
+        Some(Reference {
+            at: FileRange { file, range: occurrence.range },
+            role: occurrence.role,
+            certainty,
+            enclosing: occurrence.enclosing.map(|index| SymbolId { file, index }),
+        })
     }
 
     /// [`Graph::references`] and the places that may mean `symbol` because they share its name and
     /// nothing better is known: what a rename must not overlook.
     #[must_use]
     pub fn possible_references(&self, symbol: SymbolId, cancel: &Cancel) -> Vec<Reference> {
-        let Some(facts) = self.symbol(symbol) else { return Vec::new() };
-        let is_local = matches!(facts.kind, SymbolKind::Parameter | SymbolKind::TypeParameter)
-            || facts.kind == SymbolKind::Variable && facts.parent.is_some();
-        let mut references = Vec::new();
-        for name in self.names_of(&facts.name) {
-            for file in self.files_mentioning(&name) {
-                if cancel.is_cancelled() {
-                    break;
-                }
-                let support = self.facts(file).map(|facts| facts.language.support());
-                if (!is_local || file == symbol.file) && support != Some(Support::Text) {
-                    self.references_in(file, &name, symbol, &mut references);
-                }
-            }
-        }
+        let mentions = self.mentions(symbol, cancel).into_iter();
+        let mut references: Vec<Reference> = mentions
+            .take_while(|_| !cancel.is_cancelled())
+            .filter_map(|mention| self.possibly(mention, symbol))
+            .collect();
         self.filled_in(symbol, &mut references, cancel);
         references.sort_unstable_by_key(|reference| (reference.at.file, reference.at.range));
         references
-    }
-
-    fn references_in(&self, file: FileId, name: &str, symbol: SymbolId, into: &mut Vec<Reference>) {
-        let Some(facts) = self.facts(file) else { return };
-        let Some(name) = facts.names.iter().position(|other| **other == *name) else { return };
-        for (index, occurrence) in facts.occurrences.iter().enumerate() {
-            if occurrence.name as usize != name || occurrence.role == Role::Definition {
-                continue;
-            }
-            let resolution = self.resolve_occurrence(file, index);
-            if let Some(certainty) = means(&resolution, symbol) {
-                into.push(Reference {
-                    at: FileRange { file, range: occurrence.range },
-                    role: occurrence.role,
-                    certainty,
-                    enclosing: occurrence.enclosing.map(|index| SymbolId { file, index }),
-                });
-            }
-        }
     }
 
     /// True if the name at `at` is two names at once, as a field and a local in `Point { x }`: it

@@ -119,7 +119,18 @@ pub(super) enum PlaceKind {
 }
 
 impl PlaceKind {
-    pub(super) const N: usize = 8;
+    pub(super) const N: usize = Self::NAMES.len();
+    /// In the order of the variants.
+    pub(super) const NAMES: [&str; 8] = [
+        "at the line's beginning",
+        "as argument",
+        "assigned",
+        "behind a colon",
+        "behind an arrow",
+        "behind a word",
+        "referenced",
+        "elsewhere",
+    ];
 }
 
 impl<'a> Place<'a> {
@@ -157,7 +168,7 @@ impl<'a> Place<'a> {
 }
 
 /// The receiver that `front` ends with, dot or colons included: names joined by dots or colons.
-fn receiver(front: &str) -> &str {
+pub(crate) fn receiver(front: &str) -> &str {
     if !front.ends_with('.') && !front.ends_with("::") {
         return "";
     }

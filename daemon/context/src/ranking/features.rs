@@ -14,15 +14,15 @@ use crate::{
 };
 
 /// Groups of kinds that prefer the same places.
-const N_GROUPS: usize = 5;
+const GROUPS: [&str; 5] = ["type", "function", "variable", "other symbol", "unknown"];
 const N_OWN: usize = 27;
 /// Features of a name.
-pub const N_FEATURES: usize = N_OWN + PlaceKind::N * N_GROUPS;
+pub const N_FEATURES: usize = N_OWN + PlaceKind::N * GROUPS.len();
 /// Features of "none of these".
 pub const REST: usize = 6;
 
-/// Names of the features in order, for the table.
-pub const FEATURES: [&str; N_OWN] = [
+/// Names of the features in order; behind them come group and place, a feature for each pair.
+const OWN: [&str; N_OWN] = [
     "exact",
     "inferred",
     "name only",
@@ -55,6 +55,16 @@ pub const FEATURES: [&str; N_OWN] = [
 /// Names of the features of "none of these".
 pub const REST_FEATURES: [&str; REST] =
     ["always", "part typed", "receiver known", "candidates", "line start", "no candidates"];
+
+/// What the feature at `index` says, for the table of weights.
+#[must_use]
+pub fn feature_name(index: usize) -> String {
+    if let Some(own) = OWN.get(index) {
+        return (*own).to_owned();
+    }
+    let pair = index - N_OWN;
+    format!("{} {}", GROUPS[pair / PlaceKind::N], PlaceKind::NAMES[pair % PlaceKind::N])
+}
 
 /// What is known of a name before its features are worked out.
 #[derive(Clone, Copy, Debug, Default)]

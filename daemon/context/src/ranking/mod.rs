@@ -12,15 +12,17 @@ mod buffer;
 mod features;
 mod weights;
 
+pub(crate) use buffer::receiver;
 pub(crate) use features::{Evidence, Observer};
-pub use features::{FEATURES, N_FEATURES, REST, REST_FEATURES};
+pub use features::{N_FEATURES, REST, REST_FEATURES, feature_name};
 pub use weights::Weights;
 
-/// A candidate with its features, as the fit wants it.
+/// A candidate with its features.
 #[derive(Clone, Debug)]
 pub struct Described {
     pub name: String,
     pub features: [f32; N_FEATURES],
+    pub(crate) evidence: Evidence,
 }
 
 /// Every name that can stand at one cursor.

@@ -31,32 +31,32 @@ impl Weights {
 
 const MEMBER: Weights = Weights {
     name: [
-        0.440,  // exact
-        0.062,  // inferred
+        1.145,  // exact
+        -0.435, // inferred
         0.000,  // name only
-        -0.801, // distance
-        -0.920, // dunder
-        0.011,  // private
-        2.565,  // test
-        -0.223, // macro or module
-        -0.349, // uses before
-        0.183,  // nearness of the last use
-        -0.162, // uses behind
-        -1.535, // used on this line
-        -0.145, // used once before
-        0.696,  // after the same receiver
-        0.743,  // after the same token
-        1.742,  // continuation
-        0.796,  // words of this line
-        0.665,  // words of the last lines
-        1.018,  // words of the enclosing function
-        1.918,  // parameters named nearby
-        0.120,  // has no parameters
-        0.326,  // defined in this file
-        0.465,  // files that mention it
-        0.323,  // length
-        -1.039, // is the enclosing function
-        1.238,  // imported, not used yet
+        -1.537, // distance
+        -0.446, // dunder
+        -0.383, // private
+        -0.188, // test
+        -0.084, // macro or module
+        -0.315, // uses before
+        0.033,  // nearness of the last use
+        0.023,  // uses behind
+        -0.433, // used on this line
+        -0.257, // used once before
+        0.844,  // after the same receiver
+        0.376,  // after the same token
+        1.740,  // continuation
+        0.701,  // words of this line
+        0.701,  // words of the last lines
+        0.834,  // words of the enclosing function
+        0.484,  // parameters named nearby
+        0.007,  // has no parameters
+        -0.462, // defined in this file
+        0.166,  // files that mention it
+        0.160,  // length
+        0.240,  // is the enclosing function
+        0.661,  // imported, not used yet
         0.000,  // local, not used yet
         0.000,  // type at the line's beginning
         0.000,  // type as argument
@@ -65,7 +65,7 @@ const MEMBER: Weights = Weights {
         0.000,  // type behind an arrow
         0.000,  // type behind a word
         0.000,  // type referenced
-        -0.370, // type elsewhere
+        0.269,  // type elsewhere
         0.000,  // function at the line's beginning
         0.000,  // function as argument
         0.000,  // function assigned
@@ -73,7 +73,7 @@ const MEMBER: Weights = Weights {
         0.000,  // function behind an arrow
         0.000,  // function behind a word
         0.000,  // function referenced
-        -0.632, // function elsewhere
+        0.126,  // function elsewhere
         0.000,  // variable at the line's beginning
         0.000,  // variable as argument
         0.000,  // variable assigned
@@ -81,7 +81,7 @@ const MEMBER: Weights = Weights {
         0.000,  // variable behind an arrow
         0.000,  // variable behind a word
         0.000,  // variable referenced
-        -1.704, // variable elsewhere
+        -0.609, // variable elsewhere
         0.000,  // other symbol at the line's beginning
         0.000,  // other symbol as argument
         0.000,  // other symbol assigned
@@ -89,102 +89,102 @@ const MEMBER: Weights = Weights {
         0.000,  // other symbol behind an arrow
         0.000,  // other symbol behind a word
         0.000,  // other symbol referenced
-        0.286,  // other symbol elsewhere
-        -1.542, // unknown at the line's beginning
+        0.475,  // other symbol elsewhere
+        -1.596, // unknown at the line's beginning
         0.000,  // unknown as argument
         0.000,  // unknown assigned
         0.000,  // unknown behind a colon
         0.000,  // unknown behind an arrow
         0.000,  // unknown behind a word
         0.000,  // unknown referenced
-        -1.515, // unknown elsewhere
+        -1.191, // unknown elsewhere
     ],
     rest: [
-        2.283, // always
+        1.516, // always
         0.000, // part typed
-        0.662, // receiver known
-        0.357, // candidates
-        1.542, // line start
+        0.515, // receiver known
+        0.422, // candidates
+        1.596, // line start
         0.000, // no candidates
     ],
 };
 
 const SCOPE: Weights = Weights {
     name: [
-        -0.104, // exact
-        -0.158, // inferred
+        -0.201, // exact
+        -0.065, // inferred
         0.000,  // name only
-        0.026,  // distance
-        0.065,  // dunder
-        0.341,  // private
-        -0.786, // test
-        -0.342, // macro or module
-        -0.418, // uses before
-        0.783,  // nearness of the last use
-        -0.143, // uses behind
-        -1.551, // used on this line
-        -0.701, // used once before
-        0.000,  // after the same receiver
-        1.402,  // after the same token
-        2.303,  // continuation
-        0.707,  // words of this line
-        0.874,  // words of the last lines
-        0.832,  // words of the enclosing function
-        0.364,  // parameters named nearby
-        -0.336, // has no parameters
-        0.650,  // defined in this file
-        0.136,  // files that mention it
-        -0.086, // length
-        -0.943, // is the enclosing function
-        1.039,  // imported, not used yet
-        1.428,  // local, not used yet
-        -1.345, // type at the line's beginning
-        -0.207, // type as argument
-        1.029,  // type assigned
-        0.374,  // type behind a colon
-        0.767,  // type behind an arrow
-        -2.147, // type behind a word
-        -0.415, // type referenced
-        -1.417, // type elsewhere
-        -2.076, // function at the line's beginning
-        -0.685, // function as argument
-        1.589,  // function assigned
-        -0.940, // function behind a colon
-        -0.884, // function behind an arrow
-        -2.343, // function behind a word
-        0.906,  // function referenced
-        -0.527, // function elsewhere
-        -1.620, // variable at the line's beginning
-        -0.013, // variable as argument
-        1.196,  // variable assigned
-        0.181,  // variable behind a colon
-        0.674,  // variable behind an arrow
-        -0.469, // variable behind a word
-        1.925,  // variable referenced
-        -0.403, // variable elsewhere
-        -0.765, // other symbol at the line's beginning
-        -0.792, // other symbol as argument
-        0.441,  // other symbol assigned
-        0.034,  // other symbol behind a colon
-        0.239,  // other symbol behind an arrow
-        -1.523, // other symbol behind a word
-        0.299,  // other symbol referenced
-        -1.625, // other symbol elsewhere
-        -1.336, // unknown at the line's beginning
-        -1.022, // unknown as argument
-        0.124,  // unknown assigned
-        -0.088, // unknown behind a colon
-        -0.108, // unknown behind an arrow
-        -1.237, // unknown behind a word
-        0.436,  // unknown referenced
-        -0.971, // unknown elsewhere
+        0.201,  // distance
+        -0.120, // dunder
+        -0.078, // private
+        -1.141, // test
+        -0.424, // macro or module
+        -0.447, // uses before
+        1.028,  // nearness of the last use
+        -0.120, // uses behind
+        -1.833, // used on this line
+        -0.600, // used once before
+        -0.571, // after the same receiver
+        1.329,  // after the same token
+        2.306,  // continuation
+        0.687,  // words of this line
+        0.516,  // words of the last lines
+        0.790,  // words of the enclosing function
+        0.193,  // parameters named nearby
+        -0.465, // has no parameters
+        0.517,  // defined in this file
+        0.174,  // files that mention it
+        -0.047, // length
+        -0.938, // is the enclosing function
+        0.389,  // imported, not used yet
+        1.276,  // local, not used yet
+        -0.896, // type at the line's beginning
+        -0.635, // type as argument
+        0.485,  // type assigned
+        0.661,  // type behind a colon
+        0.830,  // type behind an arrow
+        -1.084, // type behind a word
+        0.473,  // type referenced
+        -0.687, // type elsewhere
+        -1.146, // function at the line's beginning
+        -0.353, // function as argument
+        0.673,  // function assigned
+        -0.385, // function behind a colon
+        -0.539, // function behind an arrow
+        -1.899, // function behind a word
+        0.381,  // function referenced
+        -0.986, // function elsewhere
+        -1.261, // variable at the line's beginning
+        0.329,  // variable as argument
+        1.512,  // variable assigned
+        0.996,  // variable behind a colon
+        -0.641, // variable behind an arrow
+        -0.233, // variable behind a word
+        1.373,  // variable referenced
+        -0.307, // variable elsewhere
+        -0.480, // other symbol at the line's beginning
+        -0.236, // other symbol as argument
+        0.969,  // other symbol assigned
+        -0.448, // other symbol behind a colon
+        0.289,  // other symbol behind an arrow
+        -1.777, // other symbol behind a word
+        1.023,  // other symbol referenced
+        -0.867, // other symbol elsewhere
+        -1.372, // unknown at the line's beginning
+        -0.801, // unknown as argument
+        0.199,  // unknown assigned
+        0.319,  // unknown behind a colon
+        -0.096, // unknown behind an arrow
+        -1.069, // unknown behind a word
+        -0.172, // unknown referenced
+        -1.220, // unknown elsewhere
     ],
     rest: [
-        1.902,  // always
+        1.586,  // always
         0.000,  // part typed
-        -1.780, // receiver known
-        0.357,  // candidates
-        2.039,  // line start
+        -2.360, // receiver known
+        0.444,  // candidates
+        1.902,  // line start
         0.000,  // no candidates
     ],
 };

@@ -9,7 +9,7 @@ use crate::{
     continuation::Continuation,
     lex,
     plan::NameCandidate,
-    ranking::{Described, Evidence, Observer, REST, Weights},
+    ranking::{Described, Evidence, Names, Observer, Weights},
 };
 
 /// Candidates with a signature; the rest are names alone.
@@ -24,15 +24,24 @@ pub(crate) struct Likeliest {
     pub(crate) rest: f32,
 }
 
-/// The `limit` likeliest names at the cursor.
+/// The `limit` likeliest names at the cursor; the first of them have signatures.
 pub(crate) fn collect(
     scene: &Scene<'_>,
     continuations: &[Continuation],
     limit: usize,
 ) -> Likeliest {
+    let mut likeliest = rank(scene, continuations, limit);
+    for candidate in likeliest.names.iter_mut().take(N_SIGNATURES) {
+        candidate.signature = candidate.symbol.and_then(|symbol| signature(scene, symbol));
+    }
+    likeliest
+}
+
+/// The `limit` likeliest names at the cursor, without signatures.
+pub(crate) fn rank(scene: &Scene<'_>, continuations: &[Continuation], limit: usize) -> Likeliest {
     let found = describe(scene, continuations);
     let weights = Weights::shipped(found.is_member);
-    let scores: Vec<f32> = found.names.iter().map(|n| weights.score(&n.0.features)).collect();
+    let scores: Vec<f32> = found.names.iter().map(|n| weights.score(&n.features)).collect();
     let rest = weights.score_rest(&found.rest);
     let most = scores.iter().copied().fold(rest, f32::max);
     let sum: f32 =
@@ -41,8 +50,8 @@ pub(crate) fn collect(
         .names
         .into_iter()
         .zip(scores)
-        .map(|((described, evidence), score)| NameCandidate {
-            name: described.name,
+        .map(|(Described { name, evidence, .. }, score)| NameCandidate {
+            name,
             signature: None,
             symbol: evidence.symbol,
             certainty: evidence.offered.map_or(Certainty::NameOnly, |(certainty, _)| certainty),
@@ -51,20 +60,11 @@ pub(crate) fn collect(
         .collect();
     names.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.name.cmp(&b.name)));
     names.truncate(limit);
-    for candidate in names.iter_mut().take(N_SIGNATURES) {
-        candidate.signature = candidate.symbol.and_then(|symbol| signature(scene, symbol));
-    }
     Likeliest { names, rest: (rest - most).exp() / sum }
 }
 
-/// Every name that can stand at the cursor, with its features.
-pub(crate) struct Found {
-    pub(crate) is_member: bool,
-    pub(crate) names: Vec<(Described, Evidence)>,
-    pub(crate) rest: [f32; REST],
-}
-
-pub(crate) fn describe(scene: &Scene<'_>, continuations: &[Continuation]) -> Found {
+/// Every name that can stand at the cursor, with its features; in the names' order.
+pub(crate) fn describe(scene: &Scene<'_>, continuations: &[Continuation]) -> Names {
     let partial = scene.offers.partial.slice(&scene.request.text);
     let is_member = scene.offers.is_member;
     let mut names: FxHashMap<&str, Evidence> = FxHashMap::default();
@@ -102,15 +102,15 @@ pub(crate) fn describe(scene: &Scene<'_>, continuations: &[Continuation]) -> Fou
         }
     }
     let observer = Observer::new(scene);
-    let mut names: Vec<(Described, Evidence)> = names
+    let mut names: Vec<Described> = names
         .into_iter()
         .map(|(name, evidence)| {
             let features = observer.observe(name, &evidence);
-            (Described { name: name.to_owned(), features }, evidence)
+            Described { name: name.to_owned(), features, evidence }
         })
         .collect();
-    names.sort_by(|a, b| a.0.name.cmp(&b.0.name));
-    Found { is_member, rest: observer.rest(names.len()), names }
+    names.sort_by(|a, b| a.name.cmp(&b.name));
+    Names { is_member, rest: observer.rest(names.len()), names }
 }
 
 /// The first identifier of a continuation that is a name; `glued` if it must begin at once.

@@ -5,7 +5,6 @@ use fovea_indexer::{
     Language, SymbolId,
     facts::{SymbolFacts, SymbolKind},
     graph::Certainty,
-    text::LineIndex,
 };
 
 use super::{Scene, words::Query};
@@ -112,8 +111,7 @@ fn proposal(
         return None;
     }
     let text = contract(scene, symbol, &scene.query)?;
-    let file_text = scene.text(symbol.file)?;
-    let lines = LineIndex::new(&file_text);
+    let lines = scene.lines(symbol.file)?;
     let first = lines.line_of(facts.signature_range.start);
     Some(Proposal {
         source,

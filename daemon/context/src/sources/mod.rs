@@ -13,7 +13,7 @@ use std::{cell::RefCell, sync::Arc};
 use fovea_indexer::{
     Cancel, ContentHash, FileFacts, FileId, Language, Snapshot, SymbolId,
     graph::{Certainty, FilePosition, Offers},
-    text::ByteRange,
+    text::{ByteRange, LineIndex},
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -52,11 +52,25 @@ pub(crate) struct Scene<'a> {
     /// The buffer's bytes that the prompt shows anyway.
     pub(crate) shown: ByteRange,
     texts: RefCell<FxHashMap<FileId, Option<Arc<str>>>>,
+    lines: RefCell<FxHashMap<FileId, Arc<LineIndex>>>,
 }
 
 impl<'a> Scene<'a> {
     /// Looks the cursor up in the snapshot.
     pub(crate) fn new(
+        snapshot: &'a Snapshot,
+        request: &'a PlanRequest,
+        language: Language,
+        facts: Arc<FileFacts>,
+        shown: ByteRange,
+    ) -> Self {
+        let mut scene = Self::without_focus(snapshot, request, language, facts, shown);
+        scene.focus = scene.find_focus();
+        scene
+    }
+
+    /// The same for questions about names alone, which no other file's text has a part in.
+    pub(crate) fn without_focus(
         snapshot: &'a Snapshot,
         request: &'a PlanRequest,
         language: Language,
@@ -69,7 +83,7 @@ impl<'a> Scene<'a> {
             .map(|file| snapshot.graph().offers(file, cursor, &request.text))
             .unwrap_or_default();
         let query = Query::of(&last_lines(request, request.tuning.query_lines).join("\n"));
-        let mut scene = Self {
+        Self {
             snapshot,
             request,
             language,
@@ -80,9 +94,8 @@ impl<'a> Scene<'a> {
             offers,
             shown,
             texts: RefCell::default(),
-        };
-        scene.focus = scene.find_focus();
-        scene
+            lines: RefCell::default(),
+        }
     }
 
     pub(crate) fn cancel(&self) -> &Cancel {
@@ -96,6 +109,16 @@ impl<'a> Scene<'a> {
         }
         let mut texts = self.texts.borrow_mut();
         texts.entry(file).or_insert_with(|| self.snapshot.text(file)).clone()
+    }
+
+    /// Lines of [`Scene::text`] of the same file, counted once.
+    pub(crate) fn lines(&self, file: FileId) -> Option<Arc<LineIndex>> {
+        if let Some(lines) = self.lines.borrow().get(&file) {
+            return Some(Arc::clone(lines));
+        }
+        let lines = Arc::new(LineIndex::new(&self.text(file)?));
+        self.lines.borrow_mut().insert(file, Arc::clone(&lines));
+        Some(lines)
     }
 
     /// Facts that fit [`Scene::text`] of the same file.
