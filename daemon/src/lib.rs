@@ -7,7 +7,7 @@
 //! `git` what differs from the last commit ·
 //! [`model_worker`] the model in its own process · [`embedder`] a stronger embedding model in another ·
 //! [`complete`] from plan to suggestion · [`service`] answers requests · [`eval`] measures completion quality · [`server`] the socket ·
-//! [`connect`] the client's way there · [`mcp`] agents · [`cli`] and [`commands`] what people type · [`output`] and
+//! [`connect`] the client's way there · [`mcp`] agents · [`openai`] completions over HTTP · [`cli`] and [`commands`] what people type · [`output`] and
 //! [`exit_codes`] what they get back.
 
 pub mod budget;
@@ -29,6 +29,7 @@ pub mod logs;
 pub mod mcp;
 pub mod model_worker;
 pub mod models;
+pub mod openai;
 pub mod output;
 pub mod root;
 pub mod sandbox;

@@ -2,4 +2,5 @@
 
 mod command_line;
 mod language_server;
+mod openai;
 mod trust;

@@ -20,6 +20,7 @@ mod print;
 mod schema;
 mod search;
 mod secrets;
+mod serve;
 mod status;
 mod symbols;
 mod target;
@@ -141,6 +142,7 @@ fn dispatch(command: Command, context: &mut Context) -> Result<ExitCode, Failure
         Command::Daemon(command) => daemon::run(context, &command),
         Command::Lsp(_) => lsp::run(context),
         Command::Mcp(args) => mcp::run(context, &args),
+        Command::Serve(args) => serve::run(context, &args),
         Command::Config(command) => config::run(context, &command),
         Command::Doctor => doctor::run(context),
         Command::Demo(args) => demo::run(context, &args),

@@ -1,4 +1,4 @@
-//! The agent's way to the daemon: which folders it may ask about, and a connection that is made
+//! A server's way to the daemon, for agents and for HTTP: which folders it may ask about, and a connection that is made
 //! again when the daemon went away.
 
 use std::{
@@ -19,7 +19,7 @@ const DEADLINE_MS: u64 = 30_000;
 /// How often a waiting call looks whether the agent still wants the answer.
 const CANCEL_CHECK: Duration = Duration::from_millis(20);
 
-pub(super) struct Engine {
+pub(crate) struct Engine {
     options: ConnectOptions,
     /// Canonical; at least one.
     roots: Vec<PathBuf>,
@@ -28,18 +28,18 @@ pub(super) struct Engine {
 }
 
 /// A call failed; the text is for the agent.
-pub(super) type Refusal = String;
+pub(crate) type Refusal = String;
 
 /// An answer and how current it is.
-pub(super) type Answered = (Answer, Option<Freshness>);
+pub(crate) type Answered = (Answer, Option<Freshness>);
 
 impl Engine {
-    pub(super) fn new(options: ConnectOptions, roots: Vec<PathBuf>) -> Self {
+    pub(crate) fn new(options: ConnectOptions, roots: Vec<PathBuf>) -> Self {
         Self { options, roots, connection: Mutex::default(), opened: Mutex::default() }
     }
 
     /// The workspace that `root` names; the only one if it names none.
-    pub(super) fn root(&self, root: Option<&str>) -> Result<&Path, Refusal> {
+    pub(crate) fn root(&self, root: Option<&str>) -> Result<&Path, Refusal> {
         let Some(wanted) = root else {
             return match self.roots.as_slice() {
                 [root] => Ok(root),
@@ -55,7 +55,7 @@ impl Engine {
     }
 
     /// The workspace and the path below it that `path` means.
-    pub(super) fn locate(
+    pub(crate) fn locate(
         &self,
         root: Option<&str>,
         path: &str,
@@ -87,7 +87,7 @@ impl Engine {
     }
 
     /// Asks about `root`. The first question opens it; `is_unwanted` is asked while waiting.
-    pub(super) fn ask(
+    pub(crate) fn ask(
         &self,
         root: &Path,
         method: Method,

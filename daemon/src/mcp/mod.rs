@@ -5,7 +5,7 @@
 //!
 //! **Invariant**: no path outside the folders that were served at the start is ever asked about.
 
-mod engine;
+pub(crate) mod engine;
 mod page;
 mod place;
 mod tools;
