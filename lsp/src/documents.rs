@@ -74,6 +74,11 @@ impl Documents {
         self.lock().get_mut(uri).map(f)
     }
 
+    /// The first open document of which `f` says something, and what it says.
+    pub(crate) fn find_map<T>(&self, f: impl Fn(&mut Document) -> Option<T>) -> Option<(Uri, T)> {
+        self.lock().iter_mut().find_map(|(uri, document)| Some((uri.clone(), f(document)?)))
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Uri, Document>> {
         // A panic in one handler leaves the map whole: each change is one assignment.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)

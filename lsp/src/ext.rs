@@ -16,6 +16,7 @@ use crate::{
     convert::from_proto,
     documents,
     outbox::CallError,
+    requests,
     server::{FoveaServer, Shared, internal},
 };
 
@@ -151,7 +152,7 @@ impl FoveaServer {
         let method = Method::Context {
             at: from_proto::at(path, params.position, session.encoding),
             preset: options.preset,
-            budget_tokens: options.budget_tokens,
+            budget_tokens: options.budget_tokens(),
         };
         match self.shared.ask(root, method).await? {
             Some(Answer::Plan(plan)) => Ok(Some(ExplainResult { plan, suggestion: None })),
@@ -189,7 +190,7 @@ impl FoveaServer {
     }
 
     pub(crate) async fn accepted(&self, params: AcceptedParams) {
-        self.shared.outbox.tell(None, Method::Accepted { suggestion: params.suggestion });
+        note_accepted(&self.shared, params.suggestion);
     }
 }
 
@@ -203,6 +204,11 @@ pub(crate) fn execute_command(
     let Some(suggestion) = params.arguments.first().and_then(serde_json::Value::as_u64) else {
         return Err(Error::invalid_params("the suggestion's id is missing"));
     };
-    shared.outbox.tell(None, Method::Accepted { suggestion });
+    note_accepted(shared, suggestion);
     Ok(None)
+}
+
+fn note_accepted(shared: &Arc<Shared>, suggestion: u64) {
+    shared.outbox.tell(None, Method::Accepted { suggestion });
+    requests::inline_completion::prefetch(shared, suggestion);
 }

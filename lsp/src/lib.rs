@@ -1,8 +1,8 @@
 //! The LSP server: converts what an editor sends, forwards it to the daemon, converts the answers
 //! back. It decides nothing about ranking, and it holds nothing but the open documents.
 //!
-//! In reading order: [`Connect`] (how the daemon is reached, given by the caller), `session` (what
-//! the client told us at `initialize`), `documents` (open texts, edits in any position encoding),
+//! In reading order: [`Connect`] (how the daemon is reached, given by the caller), [`settings`] (what a
+//! client can set), `session` (what this one told us at `initialize`), `documents` (open texts, edits in any position encoding),
 //! `outbox` (one thread that sends everything to the daemon in order, connects again and replays
 //! the open documents when the daemon was restarted), `server` (the method table), then one small
 //! file per method in `requests` and `notifications`. Our own methods are in `ext` and described in
@@ -20,6 +20,7 @@ mod outbox;
 mod requests;
 mod server;
 mod session;
+pub mod settings;
 
 use std::{
     io,

@@ -160,7 +160,8 @@ pub(crate) fn internal(message: String) -> Error {
 impl LanguageServer for FoveaServer {
     async fn initialize(&self, params: InitializeParams) -> Result<InitializeResult> {
         let session = Session::new(&params, self.shared.disk.project_of);
-        let capabilities = capabilities(&session);
+        let offered = session.offer_at_start();
+        let capabilities = capabilities(session.encoding, |feature| offered.contains(&feature));
         if self.shared.session.set(session).is_err() {
             return Err(Error::invalid_request());
         }
@@ -207,7 +208,7 @@ impl LanguageServer for FoveaServer {
     }
 
     async fn did_change_configuration(&self, params: DidChangeConfigurationParams) {
-        notifications::workspace::did_change_configuration(&self.shared, params);
+        notifications::workspace::did_change_configuration(self, params);
     }
 
     async fn completion(&self, params: CompletionParams) -> Result<Option<CompletionResponse>> {
@@ -316,6 +317,14 @@ impl LanguageServer for FoveaServer {
         self.shared.unchanged(uri, requests::ranges::selection(&self.shared, params)).await
     }
 
+    async fn semantic_tokens_full(
+        &self,
+        params: SemanticTokensParams,
+    ) -> Result<Option<SemanticTokensResult>> {
+        let uri = params.text_document.uri.clone();
+        self.shared.unchanged(uri, requests::semantic_tokens::full(&self.shared, params)).await
+    }
+
     async fn code_lens(&self, params: CodeLensParams) -> Result<Option<Vec<CodeLens>>> {
         let uri = params.text_document.uri.clone();
         self.shared.unchanged(uri, requests::code_lens::code_lens(&self.shared, params)).await
@@ -376,11 +385,12 @@ impl FoveaServer {
     }
 }
 
-/// Everything is registered here, statically: Neovim ignores a later registration of inline
-/// completion.
-fn capabilities(session: &Session) -> ServerCapabilities {
-    let on = |feature| session.serves(feature, None);
-
+/// What is on at `initialize` is registered here, statically: Neovim ignores a later registration of
+/// inline completion.
+pub(crate) fn capabilities(
+    encoding: fovea_api::Encoding,
+    on: impl Fn(Feature) -> bool,
+) -> ServerCapabilities {
     let workspace = WorkspaceServerCapabilities {
         workspace_folders: Some(WorkspaceFoldersServerCapabilities {
             supported: Some(true),
@@ -389,7 +399,7 @@ fn capabilities(session: &Session) -> ServerCapabilities {
         file_operations: None,
     };
     ServerCapabilities {
-        position_encoding: Some(to_proto::encoding(session.encoding)),
+        position_encoding: Some(to_proto::encoding(encoding)),
         text_document_sync: Some(TextDocumentSyncCapability::Options(TextDocumentSyncOptions {
             open_close: Some(true),
             change: Some(TextDocumentSyncKind::INCREMENTAL),
@@ -433,6 +443,8 @@ fn capabilities(session: &Session) -> ServerCapabilities {
             .then_some(FoldingRangeProviderCapability::Simple(true)),
         selection_range_provider: on(Feature::SelectionRange)
             .then_some(SelectionRangeProviderCapability::Simple(true)),
+        semantic_tokens_provider: on(Feature::SemanticTokens)
+            .then(|| requests::semantic_tokens::options().into()),
         code_lens_provider: on(Feature::CodeLens)
             .then_some(CodeLensOptions { resolve_provider: Some(true) }),
         execute_command_provider: Some(ExecuteCommandOptions {

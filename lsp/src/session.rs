@@ -1,130 +1,18 @@
 //! What the client told us at `initialize`, and where files belong.
 
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
-    sync::{PoisonError, RwLock},
+    sync::{Mutex, PoisonError, RwLock},
 };
 
-use fovea_api::{Encoding, Preset};
-use serde::Deserialize;
-use tower_lsp_server::ls_types::{InitializeParams, MarkupKind, PositionEncodingKind, Uri};
+use fovea_api::Encoding;
+use tower_lsp_server::ls_types::{
+    ClientCapabilities, InitializeParams, MarkupKind, PositionEncodingKind, Uri,
+};
 
+pub(crate) use crate::settings::{Feature, Options};
 use crate::{ProjectOf, convert::from_proto};
-
-/// `initializationOptions`, and the `fovea` section of a configuration change.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub(crate) struct Options {
-    pub(crate) features: Features,
-    pub(crate) preset: Preset,
-    /// Context budget of a completion, in tokens; the preset's own if absent.
-    pub(crate) budget_tokens: Option<usize>,
-    /// Most tokens of one suggestion; the daemon's own limit if absent.
-    pub(crate) max_tokens: Option<usize>,
-    /// Suggestions of the model below this mean probability of a token are not shown unasked.
-    pub(crate) min_confidence: Option<f32>,
-    /// Languages (ids as in `didOpen`) that another server of the client knows: their documents get
-    /// ghost text and nothing else.
-    pub(crate) peer_languages: Vec<String>,
-}
-
-/// What can be switched off, for clients that run another server beside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Feature {
-    InlineCompletion,
-    WorkspaceSymbol,
-    Completion,
-    Definition,
-    Declaration,
-    TypeDefinition,
-    Implementation,
-    References,
-    DocumentHighlight,
-    DocumentSymbol,
-    Hover,
-    SignatureHelp,
-    CallHierarchy,
-    TypeHierarchy,
-    Rename,
-    FoldingRange,
-    SelectionRange,
-    CodeLens,
-}
-
-/// Switches, in the client's words; absent means the default.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub(crate) struct Features {
-    inline_completion: bool,
-    workspace_symbol: bool,
-    completion: bool,
-    definition: bool,
-    declaration: bool,
-    type_definition: bool,
-    implementation: bool,
-    references: bool,
-    document_highlight: bool,
-    document_symbol: bool,
-    hover: bool,
-    signature_help: bool,
-    call_hierarchy: bool,
-    type_hierarchy: bool,
-    rename: bool,
-    folding_range: bool,
-    selection_range: bool,
-    code_lens: bool,
-}
-
-impl Features {
-    pub(crate) fn has(&self, feature: Feature) -> bool {
-        match feature {
-            Feature::InlineCompletion => self.inline_completion,
-            Feature::WorkspaceSymbol => self.workspace_symbol,
-            Feature::Completion => self.completion,
-            Feature::Definition => self.definition,
-            Feature::Declaration => self.declaration,
-            Feature::TypeDefinition => self.type_definition,
-            Feature::Implementation => self.implementation,
-            Feature::References => self.references,
-            Feature::DocumentHighlight => self.document_highlight,
-            Feature::DocumentSymbol => self.document_symbol,
-            Feature::Hover => self.hover,
-            Feature::SignatureHelp => self.signature_help,
-            Feature::CallHierarchy => self.call_hierarchy,
-            Feature::TypeHierarchy => self.type_hierarchy,
-            Feature::Rename => self.rename,
-            Feature::FoldingRange => self.folding_range,
-            Feature::SelectionRange => self.selection_range,
-            Feature::CodeLens => self.code_lens,
-        }
-    }
-}
-
-impl Default for Features {
-    fn default() -> Self {
-        Self {
-            inline_completion: true,
-            workspace_symbol: true,
-            completion: true,
-            definition: true,
-            declaration: true,
-            type_definition: true,
-            implementation: true,
-            references: true,
-            document_highlight: true,
-            document_symbol: true,
-            hover: true,
-            signature_help: true,
-            call_hierarchy: true,
-            type_hierarchy: true,
-            rename: true,
-            folding_range: true,
-            selection_range: true,
-            // A line of its own above every function is not for everybody.
-            code_lens: false,
-        }
-    }
-}
 
 /// Set once, by `initialize`.
 #[derive(Debug)]
@@ -138,8 +26,10 @@ pub(crate) struct Session {
     pub(crate) watches_files: bool,
     /// The client renders Markdown in hovers.
     pub(crate) markdown_hover: bool,
-    /// The client lets the server offer type hierarchies later than at `initialize`.
-    pub(crate) registers_type_hierarchy: bool,
+    /// Features that the client takes later than at `initialize`.
+    late: HashSet<Feature>,
+    /// Features that the client was told of.
+    offered: Mutex<HashSet<Feature>>,
     options: RwLock<Options>,
     roots: RwLock<Vec<PathBuf>>,
     project_of: ProjectOf,
@@ -183,12 +73,8 @@ impl Session {
                 .and_then(|t| t.hover.as_ref())
                 .and_then(|hover| hover.content_format.as_deref())
                 .is_some_and(|formats| formats.contains(&MarkupKind::Markdown)),
-            registers_type_hierarchy: capabilities
-                .text_document
-                .as_ref()
-                .and_then(|t| t.type_hierarchy.as_ref())
-                .and_then(|hierarchy| hierarchy.dynamic_registration)
-                .unwrap_or(false),
+            late: late(capabilities),
+            offered: Mutex::default(),
             roots: RwLock::new(workspace_roots(params)),
             project_of,
         }
@@ -201,6 +87,23 @@ impl Session {
             language.is_some_and(|language| options.peer_languages.iter().any(|l| l == language));
         let is_ours = matches!(feature, Feature::InlineCompletion | Feature::WorkspaceSymbol);
         options.features.has(feature) && (is_ours || !has_peer)
+    }
+
+    /// The features that are offered in the reply to `initialize`.
+    pub(crate) fn offer_at_start(&self) -> Vec<Feature> {
+        // The types at hand have no word for type hierarchies there.
+        self.unoffered(|feature| feature != Feature::TypeHierarchy)
+    }
+
+    /// The features that are on, were not offered yet, and can be now.
+    pub(crate) fn offer_late(&self) -> Vec<Feature> {
+        self.unoffered(|feature| self.late.contains(&feature))
+    }
+
+    fn unoffered(&self, can_be: impl Fn(Feature) -> bool) -> Vec<Feature> {
+        let mut offered = self.offered.lock().unwrap_or_else(PoisonError::into_inner);
+        let on = Feature::ALL.iter().copied().filter(|f| self.serves(*f, None) && can_be(*f));
+        on.filter(|feature| offered.insert(*feature)).collect()
     }
 
     pub(crate) fn options(&self) -> Options {
@@ -244,6 +147,12 @@ impl Session {
         let path = from_proto::relative(&root, &file)?;
         Some((root, path))
     }
+}
+
+fn late(capabilities: &ClientCapabilities) -> HashSet<Feature> {
+    let Ok(capabilities) = serde_json::to_value(capabilities) else { return HashSet::new() };
+    let all = Feature::ALL.iter().copied();
+    all.filter(|feature| feature.can_come_late(&capabilities)).collect()
 }
 
 /// The first unit the client names that we know, which is all of them; UTF-16 if it names none.

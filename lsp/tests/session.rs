@@ -117,6 +117,8 @@ struct Editor {
     buffered: Vec<u8>,
     replies: HashMap<i64, Value>,
     notifications: Vec<Value>,
+    /// What the server asked the editor.
+    requested: Vec<Value>,
 }
 
 impl Editor {
@@ -136,6 +138,7 @@ impl Editor {
             buffered: Vec::new(),
             replies: HashMap::new(),
             notifications: Vec::new(),
+            requested: Vec::new(),
         }
     }
 
@@ -190,6 +193,7 @@ impl Editor {
         match (message["method"].is_string(), message["id"].clone()) {
             (true, Value::Null) => self.notifications.push(message),
             (true, id) => {
+                self.requested.push(message);
                 self.send(json!({ "jsonrpc": "2.0", "id": id, "result": null })).await;
             }
             (false, id) => {
@@ -588,6 +592,7 @@ async fn without_a_daemon_the_status_says_why() {
         buffered: Vec::new(),
         replies: HashMap::new(),
         notifications: Vec::new(),
+        requested: Vec::new(),
     };
     let params = json!({ "processId": null, "rootUri": "file:///project", "capabilities": {} });
     editor.request("initialize", params).await;
@@ -617,4 +622,142 @@ async fn saved_and_watched_files_are_reported_once_a_root() {
     };
     assert_eq!(touched(), ["a b.py", "src/c.py"]);
     assert_eq!(touched(), ["src/a.py"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_follows_an_accepted_suggestion_is_asked_for_at_once() {
+    let (daemon, seen) = FakeDaemon::new(|request| match &request.method {
+        Method::Complete { at, .. } if at.column == 4 => {
+            Reply::Now(Ok(suggestion("load()", 0, 4, 4)))
+        }
+        Method::Complete { at, .. } => Reply::Now(Ok(suggestion(".run()", 0, at.column, 10))),
+        _ => usual(request),
+    });
+    let (mut editor, _) = Editor::initialized(&daemon, json!({})).await;
+    editor.open(DOCUMENT, "x = ").await;
+    let shown = editor.request("textDocument/inlineCompletion", inline(0, 4, 2)).await;
+    let command = shown["result"]["items"][0]["command"].clone();
+    editor.edit(2, (0, 4), (0, 4), "load()").await;
+    let run = json!({ "command": command["command"], "arguments": command["arguments"] });
+    editor.request("workspace/executeCommand", run).await;
+    let cursor = |request: &Request| match &request.method {
+        Method::Complete { at, .. } => Some((at.line, at.column)),
+        _ => None,
+    };
+    assert_eq!(next(&seen, cursor), (0, 4));
+    assert_eq!(next(&seen, cursor), (0, 10));
+    // The editor's own request finds it there; the daemon is not asked a third time.
+    let until = std::time::Instant::now() + TIMEOUT;
+    loop {
+        let after = editor.request("textDocument/inlineCompletion", inline(0, 10, 2)).await;
+        if after["result"]["items"][0]["insertText"] == ".run()" {
+            break;
+        }
+        assert!(std::time::Instant::now() < until, "{after}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_change_without_a_restart() {
+    let (daemon, _seen) = FakeDaemon::new(|request| match &request.method {
+        Method::DocumentSymbols { .. } => {
+            Reply::Now(Ok(Answer::Symbols(vec![symbol("run", 0, 0)])))
+        }
+        Method::Complete { .. } => Reply::Now(Ok(suggestion("load()", 0, 4, 4))),
+        _ => usual(request),
+    });
+    let late = json!({ "dynamicRegistration": true });
+    let capabilities = json!({ "textDocument": { "codeLens": late, "hover": late } });
+    let (mut editor, reply) = Editor::initialized(&daemon, capabilities).await;
+    assert_eq!(reply["capabilities"]["codeLensProvider"], Value::Null);
+    assert!(reply["capabilities"]["semanticTokensProvider"]["full"] == true, "{reply}");
+    editor.open(DOCUMENT, "x = ").await;
+    let document = json!({ "textDocument": { "uri": DOCUMENT } });
+    let tokens = editor.request("textDocument/semanticTokens/full", document.clone()).await;
+    assert!(tokens["result"]["data"].as_array().is_some_and(|data| data.len() == 5), "{tokens}");
+    let lenses = editor.request("textDocument/codeLens", document.clone()).await;
+    assert_eq!(lenses["result"], Value::Null);
+
+    let features = json!({ "codeLens": true, "semanticTokens": false, "inlineCompletion": false });
+    let settings = json!({ "settings": { "fovea": { "features": features } } });
+    editor.notify("workspace/didChangeConfiguration", settings).await;
+    // What is off is answered with nothing at once; what was off is offered.
+    let tokens = editor.request("textDocument/semanticTokens/full", document.clone()).await;
+    assert_eq!(tokens["result"], Value::Null);
+    let ghost = editor.request("textDocument/inlineCompletion", inline(0, 4, 2)).await;
+    assert_eq!(ghost["result"], Value::Null);
+    let lenses = editor.request("textDocument/codeLens", document).await;
+    assert!(lenses["result"].as_array().is_some_and(|lenses| !lenses.is_empty()), "{lenses}");
+    while editor.requested.is_empty() {
+        editor.take_one().await;
+    }
+    let registered = editor.requested.remove(0);
+    assert_eq!(registered["method"], "client/registerCapability");
+    let registrations = registered["params"]["registrations"].as_array().expect("a list");
+    assert_eq!(registrations.len(), 1, "{registrations:?}");
+    assert_eq!(registrations[0]["method"], "textDocument/codeLens");
+    assert_eq!(
+        registrations[0]["registerOptions"],
+        json!({ "documentSelector": null, "resolveProvider": true })
+    );
+    // Nonsense changes nothing.
+    editor.notify("workspace/didChangeConfiguration", json!({ "settings": { "fovea": 1 } })).await;
+    let ghost = editor.request("textDocument/inlineCompletion", inline(0, 4, 2)).await;
+    assert_eq!(ghost["result"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_file_is_asked_about_in_the_root_that_holds_it() {
+    let (daemon, seen) = FakeDaemon::new(|request| match &request.method {
+        Method::Symbols { .. } => Reply::Now(Ok(Answer::Symbols(vec![symbol("run", 0, 0)]))),
+        _ => usual(request),
+    });
+    let mut editor = Editor::start(&daemon);
+    let folder = |path: &str| json!({ "uri": format!("file://{path}"), "name": path });
+    let params = json!({
+        "processId": null,
+        "capabilities": {},
+        "workspaceFolders": [folder("/one"), folder("/one/inner"), folder("/two")],
+    });
+    editor.request("initialize", params).await;
+    editor.notify("initialized", json!({})).await;
+    for (uri, root, path) in [
+        ("file:///one/a.py", "/one", "a.py"),
+        ("file:///one/inner/b.py", "/one/inner", "b.py"),
+        ("file:///two/x%20y/c.py", "/two", "x y/c.py"),
+    ] {
+        editor.open(uri, "x").await;
+        let found = next(&seen, |request| match &request.method {
+            Method::Edited { path, .. } => Some((request.root.clone(), path.clone())),
+            _ => None,
+        });
+        assert_eq!(found, (Some(root.into()), path.to_owned()));
+    }
+    // Symbols of all of them, then of those that are left and the new one.
+    let roots = |count: usize| {
+        let mut roots: Vec<String> = (0..count)
+            .map(|_| {
+                next(&seen, |request| match &request.method {
+                    Method::Symbols { .. } => request.root.as_ref()?.to_str().map(str::to_owned),
+                    _ => None,
+                })
+            })
+            .collect();
+        roots.sort_unstable();
+        roots
+    };
+    let found = editor.request("workspace/symbol", json!({ "query": "run" })).await;
+    assert_eq!(found["result"].as_array().map(Vec::len), Some(3), "{found}");
+    assert_eq!(roots(3), ["/one", "/one/inner", "/two"]);
+    let event = json!({ "added": [folder("/three")], "removed": [folder("/one/inner")] });
+    editor.notify("workspace/didChangeWorkspaceFolders", json!({ "event": event })).await;
+    editor.request("workspace/symbol", json!({ "query": "run" })).await;
+    assert_eq!(roots(3), ["/one", "/three", "/two"]);
+    // A file of the removed folder belongs to the one around it now.
+    editor.open("file:///one/inner/d.py", "x").await;
+    let found = next(&seen, |request| match &request.method {
+        Method::Edited { path, .. } => Some((request.root.clone(), path.clone())),
+        _ => None,
+    });
+    assert_eq!(found, (Some("/one".into()), "inner/d.py".to_owned()));
 }

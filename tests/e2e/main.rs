@@ -3,4 +3,5 @@
 mod command_line;
 mod language_server;
 mod openai;
+mod settings;
 mod trust;

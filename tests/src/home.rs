@@ -102,7 +102,12 @@ fn binary() -> PathBuf {
     profile.join(if cfg!(windows) { "fovea.exe" } else { "fovea" })
 }
 
-fn repository() -> &'static Path {
+/// The root of our own repository.
+///
+/// # Panics
+/// Never: this crate lies in it.
+#[must_use]
+pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests lies in the root")
 }
 

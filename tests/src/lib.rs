@@ -4,5 +4,5 @@
 mod home;
 mod lsp;
 
-pub use home::Home;
+pub use home::{Home, repository};
 pub use lsp::LspSession;

@@ -4,6 +4,7 @@
 
 mod gate;
 mod projects;
+mod settings;
 mod supply;
 mod tidy;
 
@@ -29,6 +30,8 @@ enum Task {
     Supply,
     /// Writes the bill of materials (CycloneDX, JSON).
     Sbom { out: PathBuf },
+    /// Writes the settings of the VS Code extension from those of the language server.
+    Settings,
     /// Asks the program about ten cursors in each of nine published projects.
     Projects(projects::Args),
 }
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(root),
         Task::Supply => supply::check(root),
         Task::Sbom { out } => supply::sbom(root, &out),
+        Task::Settings => settings::write(root),
         Task::Projects(args) => projects::run(&args, root),
     };
     match outcome {

@@ -24,7 +24,7 @@ export class Client implements vscode.Disposable {
   private offered: Offered | undefined;
   private readonly disposables: vscode.Disposable[] = [];
 
-  constructor(private readonly status: StatusItem, private readonly extension: vscode.Uri) {
+  constructor(private readonly status: StatusItem, private readonly extension: vscode.Extension<unknown>) {
     this.disposables.push(
       vscode.workspace.onDidChangeConfiguration(async (event) => {
         if (event.affectsConfiguration("fovea.path") || event.affectsConfiguration("fovea.enable")) {
@@ -49,7 +49,7 @@ export class Client implements vscode.Disposable {
       return path;
     }
     const name = process.platform === "win32" ? "fovea.exe" : "fovea";
-    const bundled = vscode.Uri.joinPath(this.extension, "server", name).fsPath;
+    const bundled = vscode.Uri.joinPath(this.extension.extensionUri, "server", name).fsPath;
     return fs.existsSync(bundled) ? bundled : name;
   }
 
@@ -64,7 +64,7 @@ export class Client implements vscode.Disposable {
     // The server's inlineCompletionProvider becomes a vscode.InlineCompletionItemProvider in the client library.
     const client = new LanguageClient("fovea", "Fovea", server, {
       documentSelector: LANGUAGES.map((language) => ({ scheme: "file", language })),
-      initializationOptions: serverOptions(),
+      initializationOptions: serverOptions(this.extension),
       middleware: {
         provideInlineCompletionItems: async (document, position, context, token, next) => {
           const result = await next(document, position, context, token);
@@ -119,7 +119,7 @@ export class Client implements vscode.Disposable {
   }
 
   private async sendOptions(): Promise<void> {
-    await this.running?.sendNotification("workspace/didChangeConfiguration", { settings: { fovea: serverOptions() } });
+    await this.running?.sendNotification("workspace/didChangeConfiguration", { settings: { fovea: serverOptions(this.extension) } });
   }
 
   async askStatus(): Promise<Status | undefined> {

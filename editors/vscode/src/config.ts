@@ -1,13 +1,6 @@
 /** Settings: which program to start, and what the server is told. */
 import * as vscode from "vscode";
 
-/** Features that can be switched off one by one; the names are the server's. */
-const FEATURES = [
-  "inlineCompletion", "workspaceSymbol", "completion", "definition", "declaration", "typeDefinition",
-  "implementation", "references", "documentHighlight", "documentSymbol", "hover", "signatureHelp",
-  "callHierarchy", "typeHierarchy", "rename", "foldingRange", "selectionRange", "codeLens",
-] as const;
-
 /** Extensions that bring a language server, and the languages it knows. */
 const PEERS: readonly (readonly [extension: string, languages: readonly string[]])[] = [
   ["rust-lang.rust-analyzer", ["rust"]],
@@ -33,26 +26,31 @@ export function read(): Config {
   return { path: settings.get<string>("path", "").trim(), enable: settings.get<boolean>("enable", true) };
 }
 
-/** What the server is told, at its start and whenever it changes; `docs/lsp-extensions.md` has the names. */
-export function serverOptions(): Record<string, unknown> {
+/** Settings of the extension itself; all others are the server's, generated from its own table. */
+const OWN = new Set(["path", "enable", "yieldToPeers"]);
+
+/** What the server is told, at its start and whenever it changes: every setting that is not ours. */
+export function serverOptions(extension: vscode.Extension<unknown>): Record<string, unknown> {
   const settings = vscode.workspace.getConfiguration("fovea");
-  const features: Record<string, boolean> = {};
-  for (const feature of FEATURES) {
-    features[feature] = settings.get<boolean>(`features.${feature}`, feature !== "codeLens");
-  }
+  const known = Object.keys((extension.packageJSON as Manifest).contributes.configuration.properties);
   const options: Record<string, unknown> = {
-    features,
-    preset: settings.get<string>("preset", "balanced"),
-    minConfidence: settings.get<number>("minConfidence", 0),
     peerLanguages: settings.get<boolean>("yieldToPeers", true) ? peerLanguages() : [],
   };
-  for (const [key, name] of [["budgetTokens", "budgetTokens"], ["maxTokens", "maxTokens"]] as const) {
-    const value = settings.get<number>(name, 0);
-    if (value > 0) {
-      options[key] = value;
+  const features: Record<string, unknown> = {};
+  for (const name of known.map((full) => full.replace(/^fovea\./, "")).filter((name) => !OWN.has(name))) {
+    const feature = /^features\.(.*)$/.exec(name)?.[1];
+    if (feature === undefined) {
+      options[name] = settings.get(name);
+    } else {
+      features[feature] = settings.get(name);
     }
   }
-  return options;
+  return { ...options, features };
+}
+
+/** What we read of our own package.json. */
+interface Manifest {
+  readonly contributes: { readonly configuration: { readonly properties: Record<string, unknown> } };
 }
 
 /** Languages for which another server runs here: ours keeps to ghost text and search. */

@@ -11,7 +11,7 @@ let client: Client | undefined;
 
 export async function activate(context: vscode.ExtensionContext): Promise<void> {
   const status = new StatusItem();
-  const started = new Client(status, context.extensionUri);
+  const started = new Client(status, context.extension);
   client = started;
   const search = new SearchView(started);
   const explain = new ExplainPanel(started);

@@ -3,17 +3,20 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use fovea_api::Method;
-use tower_lsp_server::ls_types::{
-    DidChangeConfigurationParams, DidChangeWatchedFilesParams,
-    DidChangeWatchedFilesRegistrationOptions, DidChangeWorkspaceFoldersParams, FileSystemWatcher,
-    GlobPattern, Registration,
+use tower_lsp_server::{
+    Client,
+    ls_types::{
+        DidChangeConfigurationParams, DidChangeWatchedFilesParams,
+        DidChangeWatchedFilesRegistrationOptions, DidChangeWorkspaceFoldersParams,
+        FileSystemWatcher, GlobPattern, Registration,
+    },
 };
 
 use super::progress;
 use crate::{
     convert::from_proto,
-    server::{FoveaServer, Shared},
-    session::Feature,
+    server::{FoveaServer, Shared, capabilities},
+    session::Session,
 };
 
 pub(crate) async fn initialized(server: &FoveaServer) {
@@ -21,15 +24,7 @@ pub(crate) async fn initialized(server: &FoveaServer) {
         open(server, root);
     }
     let session = server.shared.session();
-    let mut registrations = Vec::new();
-    // `initialize` cannot say it in the types at hand.
-    if session.registers_type_hierarchy && session.serves(Feature::TypeHierarchy, None) {
-        registrations.push(Registration {
-            id: "fovea-type-hierarchy".to_owned(),
-            method: "textDocument/prepareTypeHierarchy".to_owned(),
-            register_options: Some(serde_json::json!({ "documentSelector": null })),
-        });
-    }
+    let mut registrations = late_registrations(session);
     if session.watches_files {
         let options = DidChangeWatchedFilesRegistrationOptions {
             watchers: vec![FileSystemWatcher {
@@ -43,11 +38,36 @@ pub(crate) async fn initialized(server: &FoveaServer) {
             register_options: serde_json::to_value(options).ok(),
         });
     }
+    register(&server.client, registrations).await;
+}
+
+async fn register(client: &Client, registrations: Vec<Registration>) {
     if !registrations.is_empty()
-        && let Err(err) = server.client.register_capability(registrations).await
+        && let Err(err) = client.register_capability(registrations).await
     {
         tracing::info!(%err, "the client refused a registration");
     }
+}
+
+/// For features that are on and that the client was not told of: what the reply to `initialize` would
+/// have said.
+fn late_registrations(session: &Session) -> Vec<Registration> {
+    let late = session.offer_late();
+    let offered = capabilities(session.encoding, |feature| late.contains(&feature));
+    let offered = serde_json::to_value(offered).unwrap_or_default();
+    let registrations = late.into_iter().map(|feature| {
+        let mut options = match &offered[format!("{}Provider", feature.name())] {
+            serde_json::Value::Object(options) => options.clone(),
+            _ => serde_json::Map::new(),
+        };
+        options.insert("documentSelector".to_owned(), serde_json::Value::Null);
+        Registration {
+            id: format!("fovea-{}", feature.name()),
+            method: feature.method(),
+            register_options: Some(options.into()),
+        }
+    });
+    registrations.collect()
 }
 
 pub(crate) fn did_change_workspace_folders(
@@ -80,8 +100,9 @@ pub(crate) fn did_change_watched_files(shared: &Shared, params: DidChangeWatched
 }
 
 /// Takes the `fovea` section, or the settings themselves if there is none; they hold from the next
-/// request on. A feature that was off at `initialize` was not offered and stays off.
-pub(crate) fn did_change_configuration(shared: &Shared, params: DidChangeConfigurationParams) {
+/// request on. A feature that is switched off is answered with nothing; one that was off at
+/// `initialize` is offered now, if the client takes that.
+pub(crate) fn did_change_configuration(server: &FoveaServer, params: DidChangeConfigurationParams) {
     let mut settings = params.settings;
     if let Some(section) = settings.get_mut("fovea") {
         settings = section.take();
@@ -90,7 +111,15 @@ pub(crate) fn did_change_configuration(shared: &Shared, params: DidChangeConfigu
         return;
     }
     match serde_json::from_value(settings) {
-        Ok(options) => shared.session().set_options(options),
+        Ok(options) => {
+            let session = server.shared.session();
+            session.set_options(options);
+            let late = late_registrations(session);
+            if !late.is_empty() {
+                let client = server.client.clone();
+                tokio::spawn(async move { register(&client, late).await });
+            }
+        }
         Err(err) => tracing::warn!(%err, "settings ignored"),
     }
 }

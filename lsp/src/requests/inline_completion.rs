@@ -6,17 +6,18 @@
 //! the ghost text neither flickers nor changes under the cursor.
 
 use std::{
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use fovea_api::{Answer, Method, Suggestion};
+use fovea_api::{Answer, At, Encoding, Method, Suggestion};
 use tokio::sync::oneshot;
 use tower_lsp_server::{
     jsonrpc::{Error, Result},
     ls_types::{
         Command, InlineCompletionItem, InlineCompletionList, InlineCompletionParams,
-        InlineCompletionResponse, InlineCompletionTriggerKind, Position, Range,
+        InlineCompletionResponse, InlineCompletionTriggerKind, Position, Range, Uri,
     },
 };
 
@@ -37,9 +38,6 @@ const INVOKED_DEADLINE_MS: u64 = 10_000;
 /// request, so it first waits a part of the usual gap.
 const FLOW_GAP: Duration = Duration::from_millis(160);
 const MAX_DEBOUNCE: Duration = Duration::from_millis(40);
-
-/// Mean probability of a token below which a suggestion is shown on demand only.
-const MIN_CONFIDENCE: f32 = 0.0;
 
 /// What a document remembers of its inline completions.
 #[derive(Default)]
@@ -75,6 +73,11 @@ impl InlineState {
         (self.newest, superseded)
     }
 
+    /// True while a request waits for its answer.
+    fn is_asking(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| !running.is_closed())
+    }
+
     fn debounce(&self) -> Duration {
         self.gap
             .filter(|gap| *gap < FLOW_GAP)
@@ -85,6 +88,14 @@ impl InlineState {
     pub(crate) fn suggestion(&self, id: u64) -> Option<Suggestion> {
         let shown = self.shown.as_ref()?;
         (shown.suggestion.id == id).then(|| shown.suggestion.clone())
+    }
+
+    /// The offset behind a suggestion that was accepted as a whole; `None` if the text is another.
+    fn end_of(&self, id: u64, text: &str) -> Option<usize> {
+        let shown = self.shown.as_ref().filter(|shown| shown.suggestion.id == id)?;
+        let suggested = &shown.suggestion.text;
+        let is_there = text.get(shown.offset..)?.starts_with(suggested.as_str());
+        is_there.then(|| shown.offset + suggested.len())
     }
 
     pub(crate) fn remaining(&self, text: &str, offset: usize) -> Option<(u64, String)> {
@@ -115,14 +126,18 @@ impl Shown {
 /// What to do for a request, decided before anything is awaited.
 enum Start {
     Answer(InlineCompletionItem),
-    Ask {
-        number: u64,
-        superseded: oneshot::Receiver<()>,
-        debounce: Duration,
-        version: i32,
-        text: Arc<str>,
-        offset: usize,
-    },
+    Ask(Question),
+}
+
+/// A question that is to be put to the daemon.
+struct Question {
+    number: u64,
+    superseded: oneshot::Receiver<()>,
+    debounce: Duration,
+    invoked: bool,
+    version: i32,
+    text: Arc<str>,
+    offset: usize,
 }
 
 pub(crate) async fn inline_completion(
@@ -141,60 +156,15 @@ pub(crate) async fn inline_completion(
         let offset = documents::offset(&document.text, cursor.position, session.encoding);
         start(document, cursor.position, offset, invoked)
     });
-    let (number, superseded, debounce, version, text, offset) = match start {
+    let question = match start {
         None => return Ok(None),
         Some(Start::Answer(item)) => return Ok(Some(list(vec![item]))),
-        Some(Start::Ask { number, superseded, debounce, version, text, offset }) => {
-            (number, superseded, debounce, version, text, offset)
-        }
+        Some(Start::Ask(question)) => question,
     };
-
-    let options = session.options();
-    let method = Method::Complete {
-        at: from_proto::at(path, cursor.position, session.encoding),
-        preset: options.preset,
-        budget_tokens: options.budget_tokens,
-        max_tokens: options.max_tokens,
-        with_context: true,
-        multi_line: true,
-        use_model: true,
-    };
-    let deadline_ms = if invoked { INVOKED_DEADLINE_MS } else { AUTOMATIC_DEADLINE_MS };
-    let ask = async {
-        if !debounce.is_zero() {
-            tokio::time::sleep(debounce).await;
-            let current = shared.documents.view(&uri).map(|document| document.version);
-            if current != Some(version) {
-                return Err(Error::content_modified());
-            }
-        }
-        shared.ask_within(root.clone(), deadline_ms, method).await
-    };
-    let answer = tokio::select! {
-        biased;
-        _ = superseded => return Err(Error::content_modified()),
-        answer = ask => answer?,
-    };
-    let Some(Answer::Suggestion(Some(suggestion))) = answer else {
+    let at = from_proto::at(path, cursor.position, session.encoding);
+    let Some(suggestion) = ask(shared, &uri, root.clone(), at, question).await? else {
         return Ok(Some(list(Vec::new())));
     };
-    if suggestion.text.is_empty() || (!invoked && is_doubtful(&suggestion, options.min_confidence))
-    {
-        return Ok(Some(list(Vec::new())));
-    }
-
-    // Keep it even if the user typed on: the next request may find itself typing along.
-    let kept = Shown { text, offset, suggestion: suggestion.clone() };
-    let is_current = shared.documents.with(&uri, |document| {
-        let is_newest = document.inline.newest == number;
-        if is_newest {
-            document.inline.shown = Some(kept);
-        }
-        is_newest && document.version == version
-    });
-    if is_current != Some(true) {
-        return Err(Error::content_modified());
-    }
     let range = shared.convert(root, {
         let replace = suggestion.replace.clone();
         move |places| places.range(&replace)
@@ -203,10 +173,94 @@ pub(crate) async fn inline_completion(
     Ok(Some(list(vec![item])))
 }
 
+/// Asks for what comes behind an accepted suggestion before the editor does: it is there, or most of
+/// its prompt is read, when the user types on. The editor's own request supersedes this one.
+pub(crate) fn prefetch(shared: &Arc<Shared>, accepted: u64) {
+    let found = shared.documents.find_map(|document| {
+        let offset = document.inline.end_of(accepted, &document.text)?;
+        // What the editor asked for itself comes first.
+        if document.inline.is_asking() {
+            return None;
+        }
+        let (number, superseded) = document.inline.begin();
+        let debounce = Duration::ZERO;
+        let (version, text) = (document.version, Arc::clone(&document.text));
+        let invoked = false;
+        Some(Question { number, superseded, debounce, invoked, version, text, offset })
+    });
+    let Some((uri, question)) = found else { return };
+    let Some((root, path)) = shared.locate(Feature::InlineCompletion, &uri) else { return };
+    let before = &question.text[..question.offset];
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let at = At {
+        path,
+        line: before.matches('\n').count() as u32,
+        column: (before.len() - line_start) as u32,
+        encoding: Encoding::Utf8,
+    };
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        if let Err(err) = ask(&shared, &uri, root, at, question).await {
+            tracing::debug!(%err, "not prefetched");
+        }
+    });
+}
+
+/// The daemon's suggestion, if it is worth showing; kept for typing along.
+async fn ask(
+    shared: &Arc<Shared>,
+    uri: &Uri,
+    root: PathBuf,
+    at: At,
+    question: Question,
+) -> Result<Option<Suggestion>> {
+    let Question { number, superseded, debounce, invoked, version, text, offset } = question;
+    let options = shared.session().options();
+    let method = Method::Complete {
+        at,
+        preset: options.preset,
+        budget_tokens: options.budget_tokens(),
+        max_tokens: options.max_tokens(),
+        with_context: true,
+        multi_line: true,
+        use_model: true,
+    };
+    let deadline_ms = if invoked { INVOKED_DEADLINE_MS } else { AUTOMATIC_DEADLINE_MS };
+    let answer = async {
+        if !debounce.is_zero() {
+            tokio::time::sleep(debounce).await;
+            let current = shared.documents.view(uri).map(|document| document.version);
+            if current != Some(version) {
+                return Err(Error::content_modified());
+            }
+        }
+        shared.ask_within(root, deadline_ms, method).await
+    };
+    let answer = tokio::select! {
+        biased;
+        _ = superseded => return Err(Error::content_modified()),
+        answer = answer => answer?,
+    };
+    let Some(Answer::Suggestion(Some(suggestion))) = answer else { return Ok(None) };
+    if suggestion.text.is_empty() || (!invoked && is_doubtful(&suggestion, options.min_confidence))
+    {
+        return Ok(None);
+    }
+    // Keep it even if the user typed on: the next request may find itself typing along.
+    let kept = Shown { text, offset, suggestion: suggestion.clone() };
+    let is_current = shared.documents.with(uri, |document| {
+        let is_newest = document.inline.newest == number;
+        if is_newest {
+            document.inline.shown = Some(kept);
+        }
+        is_newest && document.version == version
+    });
+    if is_current == Some(true) { Ok(Some(suggestion)) } else { Err(Error::content_modified()) }
+}
+
 /// True if the model is less sure of its own words than the user wants to see unasked.
-fn is_doubtful(suggestion: &Suggestion, min_confidence: Option<f32>) -> bool {
-    let wanted = min_confidence.unwrap_or(MIN_CONFIDENCE);
-    suggestion.logprob.is_some_and(|logprob| logprob.exp() < wanted)
+fn is_doubtful(suggestion: &Suggestion, min_confidence: f32) -> bool {
+    suggestion.logprob.is_some_and(|logprob| logprob.exp() < min_confidence)
 }
 
 fn start(document: &mut Document, cursor: Position, offset: usize, invoked: bool) -> Start {
@@ -215,14 +269,8 @@ fn start(document: &mut Document, cursor: Position, offset: usize, invoked: bool
     if !invoked && let Some((id, text)) = document.inline.remaining(&document.text, offset) {
         return Start::Answer(item(id, text, Range::new(cursor, cursor)));
     }
-    Start::Ask {
-        number,
-        superseded,
-        debounce,
-        version: document.version,
-        text: Arc::clone(&document.text),
-        offset,
-    }
+    let (version, text) = (document.version, Arc::clone(&document.text));
+    Start::Ask(Question { number, superseded, debounce, invoked, version, text, offset })
 }
 
 /// The protocol wants the range on one line.

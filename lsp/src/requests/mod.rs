@@ -10,5 +10,6 @@ pub(crate) mod inline_completion;
 pub(crate) mod ranges;
 pub(crate) mod references;
 pub(crate) mod rename;
+pub(crate) mod semantic_tokens;
 pub(crate) mod signature_help;
 pub(crate) mod symbols;
