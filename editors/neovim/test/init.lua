@@ -13,6 +13,9 @@ vim.ui.select = function(items, options, choose)
   choose(items[1], 1)
 end
 
+-- Source that a measurement runs before the plugin is there.
+assert(loadstring(vim.env.FOVEA_TEST_BEFORE or ''))()
+
 require('fovea').setup(assert(loadstring('return ' .. vim.env.FOVEA_TEST_SETUP))())
 
 vim.keymap.set('i', '<Tab>', function()

@@ -2,12 +2,18 @@
 # The plugin's end-to-end test in real Neovims, which it installs itself (as Python packages and a
 # Debian package, unpacked below target/editors; the system stays as it is).
 #   bash editors/neovim/test/run.sh [0.11] [0.12]
+#   bash editors/neovim/test/run.sh --latency PROJECT [0.11] [0.12]   times of keys and suggestions, in a copy
 # FOVEA_BIN: the program to test, target/release/fovea if unset.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 tools=$(realpath -m "${FOVEA_EDITORS_DIR:-target/editors}")
 binary=$(realpath "${FOVEA_BIN:-target/release/fovea}")
 here=editors/neovim/test
+script=e2e.lua sample=examples/projects/python limit=170
+if [ "${1:-}" = --latency ]; then
+    script=latency.lua sample=$2 limit=900
+    shift 2
+fi
 [ $# -gt 0 ] || set -- 0.11 0.12
 
 install() {
@@ -29,11 +35,12 @@ mkdir -p "$tools"
 for version in "$@"; do
     install "$version"
     scratch=$(mktemp -d)
-    cp -r examples/projects/python "$scratch/project"
+    cp -r "$sample" "$scratch/project"
+    rm -rf "$scratch/project/.git"
     git -C "$scratch/project" init -q
     status=0
     FOVEA_HOME="$scratch/home" FOVEA_OFFLINE=true FOVEA_BIN="$binary" \
-        timeout 170 "$nvim" --clean -i NONE -n -l "$here/e2e.lua" "$scratch/project" 2>&1 || status=$?
+        timeout "$limit" "$nvim" --clean -i NONE -n -l "$here/$script" "$scratch/project" 2>&1 || status=$?
     echo
     [ $status = 0 ] || { echo "Neovim $version: failed ($status); the daemon's log:" >&2
         for log in "$scratch"/home/state/*.log; do tail -n 20 "$log"; done >&2 || true; exit 1; }

@@ -1,5 +1,5 @@
 // The extension in a whole VS Code: the workbench in headless Chromium, a real extension host, the
-// real server and daemon.   node e2e.mjs VSCODE VSIX PROJECT SHOTS [--latency]
+// real server and daemon.   node e2e.mjs VSCODE VSIX PROJECT SHOTS
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
@@ -202,10 +202,6 @@ try {
     await newLine();
     await workbench.typeUntilGhost("stock.expi");
   });
-  if (process.argv.includes("--latency")) {
-    const { measure } = await import("./latency.mjs");
-    await measure({ workbench, newLine });
-  }
 } catch (error) {
   n_failed++;
   console.error(error);

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The extension's end-to-end test in a real VS Code; screenshots go to target/editors/shots.
-#   bash editors/vscode/test/run.sh [--latency]
+#   bash editors/vscode/test/run.sh
+#   bash editors/vscode/test/run.sh --latency PROJECT [N_PLACES]   times of keys and suggestions, in a copy
 # FOVEA_BIN: the program to test, target/release/fovea if unset. FOVEA_MODEL_PATH: a model, else none.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
@@ -14,12 +15,15 @@ export PATH="$tools/vscode/bin:$PATH"
     npm run -s package >/dev/null
 )
 scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-cp -r examples/projects/python "$scratch/project"
-git -C "$scratch/project" init -q
+trap '"$binary" daemon stop >/dev/null 2>&1 || true; rm -rf "$scratch"' EXIT
 export FOVEA_HOME="$scratch/home" FOVEA_OFFLINE=true FOVEA_BIN="$binary"
-status=0
-timeout 400 node editors/vscode/test/e2e.mjs "$tools/vscode" editors/vscode/fovea.vsix \
-    "$scratch/project" "$tools/shots" "$@" || status=$?
-"$binary" daemon stop >/dev/null 2>&1 || true
-exit $status
+cp -r "${2:-examples/projects/python}" "$scratch/project"
+rm -rf "$scratch/project/.git"
+git -C "$scratch/project" init -q
+here=editors/vscode/test
+if [ "${1:-}" = --latency ]; then
+    (cd "$here/probe" && ../../node_modules/.bin/vsce package --skip-license --allow-missing-repository -o "$scratch/probe.vsix" >/dev/null)
+    timeout 900 node "$here/latency.mjs" "$tools/vscode" editors/vscode/fovea.vsix "$scratch/probe.vsix" "$scratch/project" "${3:-10}"
+else
+    timeout 400 node "$here/e2e.mjs" "$tools/vscode" editors/vscode/fovea.vsix "$scratch/project" "$tools/shots"
+fi

@@ -6,7 +6,7 @@ import os from "node:os";
 import path from "node:path";
 
 /** Starts it; `close` ends it and removes what it wrote. */
-export async function open({ vscode, vsix, project, settings }) {
+export async function open({ vscode, vsix, project, settings, env: more = {} }) {
   const { chromium } = createRequire(path.join(vscode, "package.json"))("playwright-core");
   const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "fovea-vscode-"));
   const user = path.join(scratch, "data", "User");
@@ -27,8 +27,10 @@ export async function open({ vscode, vsix, project, settings }) {
   const entry = [path.join(vscode, "node_modules/code-server/out/node/entry.js"), "--config", path.join(scratch, "config.yaml"),
     "--user-data-dir", path.join(scratch, "data"), "--extensions-dir", path.join(scratch, "extensions")];
   fs.writeFileSync(path.join(scratch, "config.yaml"), "");
-  const env = { ...process.env, EXTENSIONS_GALLERY: "{}" };
-  execFileSync(process.execPath, [...entry, "--install-extension", vsix], { env, stdio: "ignore" });
+  const env = { ...process.env, ...more, EXTENSIONS_GALLERY: "{}" };
+  for (const file of [vsix].flat()) {
+    execFileSync(process.execPath, [...entry, "--install-extension", file], { env, stdio: "ignore" });
+  }
   const server = spawn(process.execPath, [...entry, "--auth", "none", "--bind-addr", "127.0.0.1:0", "--disable-telemetry",
     "--disable-update-check", "--disable-workspace-trust", "--disable-getting-started-override", project], { env });
   const url = await new Promise((found, failed) => {
