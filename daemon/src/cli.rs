@@ -78,7 +78,7 @@ pub enum Command {
     /// Complete at a position.
     Complete(CompleteArgs),
     /// Show why: a completion's sources, tokens and milliseconds.
-    Explain(CompleteArgs),
+    Explain(ExplainArgs),
     /// Show the state of the workspace and the daemon.
     Status(StatusArgs),
     /// List the secrets that were overwritten: where, by which rule.
@@ -360,6 +360,25 @@ pub struct CompleteArgs {
     /// Where the cursor is; without a column, at the end of the line.
     #[arg(value_name = "FILE:LINE:COL")]
     pub at: String,
+    #[command(flatten)]
+    pub options: CompletionArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// Where the cursor is; without a column, at the end of the line.
+    #[arg(value_name = "FILE:LINE:COL", required_unless_present = "outgoing")]
+    pub at: Option<String>,
+    /// Show what would be sent to the remote back end; without a position, what was sent last.
+    #[arg(long)]
+    pub outgoing: bool,
+    #[command(flatten)]
+    pub options: CompletionArgs,
+}
+
+/// How to complete.
+#[derive(Debug, Args)]
+pub struct CompletionArgs {
     /// Use the text before the cursor alone.
     #[arg(long)]
     pub no_context: bool,

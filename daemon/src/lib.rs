@@ -6,10 +6,12 @@
 //! on disk · [`store`] facts by content · [`gc`] what is not used any more · [`budget`] memory · [`engine`] one workspace: events in, snapshots out ·
 //! `git` what differs from the last commit ·
 //! [`model_worker`] the model in its own process · [`embedder`] a stronger embedding model in another ·
+//! [`remote`] a server that the user named · [`backend`] what the two have in common ·
 //! [`complete`] from plan to suggestion · [`service`] answers requests · [`eval`] measures completion quality · [`server`] the socket ·
 //! [`connect`] the client's way there · [`mcp`] agents · [`openai`] completions over HTTP · [`cli`] and [`commands`] what people type · [`output`] and
 //! [`exit_codes`] what they get back.
 
+pub mod backend;
 pub mod budget;
 pub mod cli;
 pub mod commands;
@@ -31,6 +33,7 @@ pub mod model_worker;
 pub mod models;
 pub mod openai;
 pub mod output;
+pub mod remote;
 pub mod root;
 pub mod sandbox;
 pub mod server;

@@ -11,14 +11,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fovea_api::ModelState;
+use fovea_api::{CompletionSource, ModelState};
 use fovea_context::{PromptFormat, TokenCounter};
 use fovea_indexer::Cancel;
 use fovea_model::{
-    LoadOptions, ModelError, family, gguf::GgufFile, tokenizer::Tokenizer, worker::WorkerClient,
+    LoadOptions, ModelError, family,
+    gguf::GgufFile,
+    tokenizer::Tokenizer,
+    worker::{Generation, GenerationEvent, Silent, WorkerClient},
 };
 
+pub use crate::backend::NoModel;
 use crate::{
+    backend::{Backend, Task, Writing, Written},
+    complete::{self, Decoding},
     config::Config,
     dirs::Dirs,
     models::{Models, NO_MODEL_HINT},
@@ -80,10 +86,6 @@ impl TokenCounter for Prepared {
         self.tokenizer.count(text)
     }
 }
-
-/// Why there is no model's answer; one line for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoModel(pub String);
 
 impl ModelHost {
     #[must_use]
@@ -157,6 +159,15 @@ impl ModelHost {
                 }
             }
         }
+    }
+
+    /// The loaded model, to write with.
+    ///
+    /// # Errors
+    /// As [`Self::worker`].
+    pub fn backend(self: &Arc<Self>, cancel: &Cancel) -> Result<LocalBackend, NoModel> {
+        let client = self.worker(cancel)?;
+        Ok(LocalBackend { host: Arc::clone(self), client, prepared: self.prepare()? })
     }
 
     /// True if it was told to stop something and gives no sign of life.
@@ -273,12 +284,71 @@ impl ModelHost {
             worker_pid: pid,
             worker_rss_bytes: pid.map(|pid| crate::service::rss_bytes(&pid.to_string())),
             hint,
+            remote: None,
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The worker, for one completion.
+pub struct LocalBackend {
+    host: Arc<ModelHost>,
+    client: WorkerClient,
+    prepared: Arc<Prepared>,
+}
+
+impl Backend for LocalBackend {
+    fn source(&self) -> CompletionSource {
+        CompletionSource::Model
+    }
+
+    fn format(&self) -> &'static PromptFormat {
+        self.prepared.format
+    }
+
+    fn counter(&self) -> &dyn TokenCounter {
+        &*self.prepared
+    }
+
+    fn start(&self, task: &Task<'_>) -> Result<Box<dyn Writing>, NoModel> {
+        let Task { plan, prompt, request, max_tokens, .. } = *task;
+        let generate = complete::task(plan, prompt, request, &Decoding::default(), max_tokens);
+        let generation = self.client.generate(generate).map_err(|err| failed(&self.host, err))?;
+        Ok(Box::new(LocalWriting { host: Arc::clone(&self.host), generation }))
+    }
+}
+
+struct LocalWriting {
+    host: Arc<ModelHost>,
+    generation: Generation,
+}
+
+impl Writing for LocalWriting {
+    fn next_within(&mut self, limit: Duration) -> Result<Written, Silent> {
+        let host = &self.host;
+        Ok(match self.generation.next_event_within(limit)? {
+            Some(GenerationEvent::Text(text)) => Written::Text(text),
+            Some(GenerationEvent::Done(result)) => {
+                Written::Done(result.map_err(|err| failed(host, err)))
+            }
+            None => Written::Done(Err(failed(host, ModelError::Cancelled))),
+        })
+    }
+
+    fn canceller(&self) -> Arc<dyn Fn() + Send + Sync> {
+        let canceller = self.generation.canceller();
+        Arc::new(move || canceller.cancel())
+    }
+}
+
+fn failed(host: &ModelHost, err: ModelError) -> NoModel {
+    if let ModelError::WorkerDied(_) = &err {
+        host.note_death();
+    }
+    NoModel(format!("the model did not answer ({err}), so this comes from the index alone"))
 }
 
 impl Drop for ModelHost {

@@ -59,6 +59,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("daemon/src/sandbox/", "tries what is forbidden"),
     ("daemon/src/model_worker.rs", "starts our own program"),
     ("daemon/src/embedder.rs", "starts our own program"),
+    ("daemon/src/remote/", "the server that the user named; the key's and the settings' own file"),
     ("daemon/src/models/", "models: fetched and added by the user's own command"),
     ("daemon/src/engine/files.rs", "our table of files"),
     ("daemon/src/engine/purge.rs", "our list of what is to be purged"),

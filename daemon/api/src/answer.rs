@@ -100,6 +100,8 @@ pub enum Answer {
     Offers(Vec<CompletionItem>),
     /// Complete; `None` when there is nothing worth showing.
     Suggestion(Option<Suggestion>),
+    /// Outgoing; `None` if nothing was sent, or no remote back end is named.
+    Outgoing(Option<OutgoingView>),
 }
 
 /// A range of a file: zero-based lines and UTF-16 columns, and byte offsets.
@@ -346,6 +348,46 @@ pub enum CompletionSource {
     Model,
     /// The index alone: names in scope, members, continuations seen in the repository.
     Index,
+    /// The server that the user named, with the plan.
+    Remote,
+}
+
+/// A request to the user's remote back end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OutgoingView {
+    pub url: String,
+    /// `openai`, `llama-infill`, `llama`, `ollama`.
+    pub api: String,
+    /// Without the key.
+    pub headers: Vec<(String, String)>,
+    /// Byte for byte.
+    pub body: String,
+    pub n_body_bytes: usize,
+    /// The workspace and the file that it was for.
+    pub root: PathBuf,
+    pub path: String,
+    /// `None` if it was not sent.
+    pub sent_ago_ms: Option<u64>,
+    /// `None` while it is under way, or was not sent.
+    pub outcome: Option<String>,
+    /// Of the connection, encryption included.
+    pub n_bytes_sent: u64,
+    pub n_bytes_received: u64,
+}
+
+/// The server that the user named, and what it was sent since the daemon started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RemoteState {
+    /// Scheme, host and port; empty if the address cannot be used.
+    pub origin: String,
+    pub api: String,
+    pub model: String,
+    /// Why it is not asked.
+    pub problem: Option<String>,
+    pub n_requests: u64,
+    pub n_failed: u64,
+    pub n_bytes_sent: u64,
+    pub n_bytes_received: u64,
 }
 
 /// Ghost text.
@@ -477,6 +519,9 @@ pub struct ModelState {
     pub sandbox: Option<String>,
     /// What to do, when absent or failed.
     pub hint: Option<String>,
+    /// The user's remote back end, if one is named.
+    #[serde(default)]
+    pub remote: Option<RemoteState>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -8,17 +8,19 @@
 mod answer;
 pub mod client;
 mod request;
+mod visible;
 pub mod wire;
 
 pub use answer::{
     Answer, ApiError, CollectedIndex, CollectedView, CompletionItem, CompletionSource,
     DaemonStatus, ErrorCode, Event, FoldView, Freshness, GraphEdgeView, Health, HierarchyView,
-    HitRate, HitState, ImportEdit, Location, MethodView, ModelState, OutlineText, PathOutcome,
-    PlanView, ProgressView, ReachedView, ReferenceView, RenameView, Response, RingCost, SearchHit,
-    SearchView, SecretView, SecretsView, SegmentView, SignatureView, SkippedFile, Suggestion,
-    SymbolView, TextView, Timings, TopView, TopWorkspace, WorkspaceStatus,
+    HitRate, HitState, ImportEdit, Location, MethodView, ModelState, OutgoingView, OutlineText,
+    PathOutcome, PlanView, ProgressView, ReachedView, ReferenceView, RemoteState, RenameView,
+    Response, RingCost, SearchHit, SearchView, SecretView, SecretsView, SegmentView, SignatureView,
+    SkippedFile, Suggestion, SymbolView, TextView, Timings, TopView, TopWorkspace, WorkspaceStatus,
 };
 pub use request::{At, Encoding, Frame, Method, Preset, Request};
+pub use visible::{clean, clean_into};
 
 /// Version of these types. A client and a daemon of different builds never talk: the socket's name
 /// carries the build id. This number says which JSON the `--json` output follows.

@@ -237,6 +237,13 @@ pub enum Method {
     Touched {
         paths: Vec<String>,
     },
+    /// What a completion at `at` would send to the user's remote back end; without a place, what was
+    /// sent last.
+    Outgoing {
+        at: Option<At>,
+        preset: Preset,
+        budget_tokens: Option<usize>,
+    },
     /// The user accepted a suggestion of this request id.
     Accepted {
         suggestion: u64,
@@ -284,6 +291,7 @@ impl Method {
             Self::Context { .. } => "context",
             Self::Offers { .. } => "offers",
             Self::Complete { .. } => "complete",
+            Self::Outgoing { .. } => "outgoing",
             Self::Edited { .. } => "edited",
             Self::Closed { .. } => "closed",
             Self::Touched { .. } => "touched",
@@ -315,6 +323,7 @@ impl Method {
             Self::Folds { path } | Self::DocumentSymbols { path } | Self::Lines { path, .. } => {
                 vec![path]
             }
+            Self::Outgoing { at, .. } => at.iter().map(|at| at.path.as_str()).collect(),
             Self::Around { cursors } => {
                 let mut paths: Vec<&str> = cursors.iter().map(|at| at.path.as_str()).collect();
                 paths.sort_unstable();

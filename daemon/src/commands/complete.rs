@@ -2,17 +2,17 @@
 
 use std::io::Read;
 
-use fovea_api::{Answer, CompletionSource, Freshness, Method, Suggestion};
+use fovea_api::{Answer, CompletionSource, Freshness, Method, OutgoingView, Suggestion};
 
 use super::{Context, Workspace, note, print, target, unavailable};
 use crate::{
-    cli::CompleteArgs,
+    cli::{CompleteArgs, CompletionArgs, ExplainArgs},
     exit_codes::ExitCode,
-    output::{Failure, Output, Style},
+    output::{Failure, Output, Style, bytes},
 };
 
 pub(super) fn run(context: &mut Context, args: &CompleteArgs) -> Result<ExitCode, Failure> {
-    let answer = complete(context, args)?;
+    let answer = complete(context, &args.at, &args.options)?;
     if let Answer::Suggestion(Some(suggestion)) = &answer.0 {
         say_what_is_missing(suggestion);
     }
@@ -23,8 +23,12 @@ pub(super) fn run(context: &mut Context, args: &CompleteArgs) -> Result<ExitCode
     })
 }
 
-pub(super) fn explain(context: &mut Context, args: &CompleteArgs) -> Result<ExitCode, Failure> {
-    let answer = complete(context, args)?;
+pub(super) fn explain(context: &mut Context, args: &ExplainArgs) -> Result<ExitCode, Failure> {
+    let at = match &args.at {
+        Some(at) if !args.outgoing => at,
+        at => return outgoing(context, at.as_deref(), &args.options),
+    };
+    let answer = complete(context, at, &args.options)?;
     context.show(answer, |out, answer| {
         let Answer::Suggestion(Some(suggestion)) = answer else {
             out.put("nothing worth suggesting here").line();
@@ -35,12 +39,73 @@ pub(super) fn explain(context: &mut Context, args: &CompleteArgs) -> Result<Exit
     })
 }
 
+/// What would be sent to the remote back end, or was sent last.
+fn outgoing(
+    context: &mut Context,
+    at: Option<&str>,
+    args: &CompletionArgs,
+) -> Result<ExitCode, Failure> {
+    let (root, at) = match at {
+        None => (context.root(None)?, None),
+        Some(at) => {
+            let place = target::place(context, at, None)?;
+            (place.root, Some(place.at))
+        }
+    };
+    let (preset, budget_tokens) = (args.preset.into(), args.budget_tokens);
+    let is_last = at.is_none();
+    let answer = context.open(&root)?.ask(Method::Outgoing { at, preset, budget_tokens })?;
+    context.show(answer, |out, answer| {
+        let Answer::Outgoing(Some(view)) = answer else {
+            out.put(match is_last {
+                true => "nothing was sent since the daemon started\n",
+                false => "no remote back end is named (remote.url), so nothing is sent\n",
+            });
+            return false;
+        };
+        show_request(out, view);
+        true
+    })
+}
+
+fn show_request(out: &mut Output, view: &OutgoingView) {
+    let what = match view.sent_ago_ms {
+        Some(ms) => format!("sent {} s ago", ms / 1_000),
+        None => "would be sent".to_owned(),
+    };
+    out.styled(Style::Heading, &what).put(&format!(
+        " for {} in {}\n",
+        view.path,
+        view.root.display()
+    ));
+    out.styled(Style::Heading, "POST").put(&format!(" {} ({})\n", view.url, view.api));
+    for (name, value) in &view.headers {
+        out.styled(Style::Dim, &format!("{name}: {value}")).line();
+    }
+    out.styled(Style::Heading, "body").put(&format!(" {}\n", bytes(view.n_body_bytes as u64)));
+    // As it is when it cannot be read as JSON; it always can.
+    let pretty = serde_json::from_str::<serde_json::Value>(&view.body)
+        .and_then(|value| serde_json::to_string_pretty(&value));
+    for line in pretty.as_deref().unwrap_or(&view.body).lines() {
+        out.put(line).line();
+    }
+    if view.sent_ago_ms.is_some() {
+        let outcome = view.outcome.as_deref().unwrap_or("under way");
+        out.styled(Style::Heading, "outcome").put(&format!(
+            " {outcome}; {} sent, {} received\n",
+            bytes(view.n_bytes_sent),
+            bytes(view.n_bytes_received)
+        ));
+    }
+}
+
 fn complete(
     context: &Context,
-    args: &CompleteArgs,
+    at: &str,
+    args: &CompletionArgs,
 ) -> Result<(Answer, Option<Freshness>), Failure> {
     let text = if args.stdin { Some(read_stdin()?) } else { None };
-    let place = target::place(context, &args.at, text)?;
+    let place = target::place(context, at, text)?;
     let workspace = context.open(&place.root)?;
     if args.stdin {
         let path = place.at.path.clone();
@@ -89,6 +154,7 @@ fn suggestion(out: &mut Output, suggestion: &Suggestion) {
     let source = match suggestion.source {
         CompletionSource::Model => "the model",
         CompletionSource::Index => "the index alone",
+        CompletionSource::Remote => "the remote back end",
     };
     out.styled(Style::Heading, "suggestion").put(&format!(" from {source}"));
     if let Some(logprob) = suggestion.logprob {

@@ -355,6 +355,7 @@ fn side(side: Option<&SideView>, heading: &str) -> Vec<(Style, String)> {
     let source = match side.source {
         CompletionSource::Model => "model",
         CompletionSource::Index => "index",
+        CompletionSource::Remote => "remote",
     };
     let timings = &side.timings;
     lines.push((

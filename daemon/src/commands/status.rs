@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use fovea_api::{Answer, DaemonStatus, Method};
+use fovea_api::{Answer, DaemonStatus, Method, RemoteState};
 
 use super::{Context, print, target, unexpected};
 use crate::{
@@ -64,6 +64,26 @@ pub(super) fn daemon(out: &mut Output, status: &DaemonStatus, is_in_process: boo
     }
     if let Some(hint) = &model.hint {
         out.styled(Style::Dim, &format!("  {hint}")).line();
+    }
+    if let Some(remote) = &model.remote {
+        self::remote(out, remote);
+    }
+}
+
+fn remote(out: &mut Output, remote: &RemoteState) {
+    out.put("remote ").styled(Style::Name, &remote.origin).put(&format!(" ({}", remote.api));
+    if !remote.model.is_empty() {
+        out.put(&format!(", {}", remote.model));
+    }
+    out.put(&format!(
+        "): {}, {} failed, {} sent, {} received\n",
+        count(remote.n_requests as usize, "request"),
+        remote.n_failed,
+        bytes(remote.n_bytes_sent),
+        bytes(remote.n_bytes_received)
+    ));
+    if let Some(problem) = &remote.problem {
+        out.styled(Style::Warn, &format!("  {problem}")).line();
     }
 }
 

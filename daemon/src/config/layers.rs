@@ -145,7 +145,14 @@ pub fn load(layers: &Layers) -> Result<Loaded, ConfigError> {
     for (name, text) in &layers.env {
         let key = values.keys().find(|key| variable(key) == *name).cloned();
         // Other FOVEA_ variables (folders, model files of tests) are not settings.
-        if let Some(key) = key {
+        // Environments come from many hands: a folder's `.envrc`, an editor's workspace settings.
+        if let Some(key) = key.as_ref().filter(|key| is_file_only(key)) {
+            ignored.push(Ignored {
+                path: PathBuf::from(format!("environment {name}")),
+                key: key.clone(),
+                reason: "only the user's own file names a server".into(),
+            });
+        } else if let Some(key) = key {
             let value = typed(&values[&key].0, text);
             set(&mut values, &key, value, Source::Environment(name.clone()))?;
         }
@@ -162,6 +169,11 @@ pub fn load(layers: &Layers) -> Result<Loaded, ConfigError> {
 #[must_use]
 pub(super) fn variable(key: &str) -> String {
     format!("FOVEA_{}", key.replace(['.', '-'], "_").to_uppercase())
+}
+
+/// Set in the user's own file or not at all.
+fn is_file_only(key: &str) -> bool {
+    key.starts_with("remote.") && key != "remote.enabled"
 }
 
 fn defaults() -> Table {
@@ -277,6 +289,7 @@ const NARROWING: &[(&str, Narrowing)] = &[
     ("model.enabled", Narrowing::Off),
     ("model.max-tokens", Narrowing::Lower),
     ("model.sandbox", Narrowing::On),
+    ("remote.enabled", Narrowing::Off),
 ];
 
 fn narrow(values: &mut BTreeMap<String, (Value, Source)>, root: &Path, ignored: &mut Vec<Ignored>) {
@@ -416,6 +429,33 @@ mod tests {
             expect![[r#"
                 model.threads = 1 (environment FOVEA_MODEL_THREADS)
                 offline = true (environment FOVEA_OFFLINE)
+            "#]],
+        );
+    }
+
+    #[test]
+    fn only_the_users_own_file_names_a_server() {
+        check_load(
+            "[remote]\nurl = \"https://models.example\"\nenabled = false\n",
+            "[remote]\nurl = \"https://evil.example\"\nenabled = true\nkey-env = \"HOME\"\n",
+            &[("FOVEA_REMOTE_URL", "https://evil.example"), ("FOVEA_REMOTE_KEY_FILE", "/x")],
+            expect![[r#"
+                remote.enabled = false (/ws/config.toml)
+                remote.url = "https://models.example" (/ws/config.toml)
+                `remote.enabled` in `/ws/.fovea.toml` is ignored: a repository can only switch this off
+                `remote.key-env` in `/ws/.fovea.toml` is ignored: a repository cannot set it; use the user configuration
+                `remote.url` in `/ws/.fovea.toml` is ignored: a repository cannot set it; use the user configuration
+                `remote.url` in `environment FOVEA_REMOTE_URL` is ignored: only the user's own file names a server
+                `remote.key-file` in `environment FOVEA_REMOTE_KEY_FILE` is ignored: only the user's own file names a server
+            "#]],
+        );
+        check_load(
+            "[remote]\nurl = \"https://models.example\"\n",
+            "[remote]\nenabled = false\n",
+            &[],
+            expect![[r#"
+                remote.enabled = false (/ws/.fovea.toml)
+                remote.url = "https://models.example" (/ws/config.toml)
             "#]],
         );
     }

@@ -36,6 +36,8 @@ pub struct Config {
     pub context: ContextConfig,
     /// The on-device model.
     pub model: ModelConfig,
+    /// A server that writes completions in place of the on-device model.
+    pub remote: RemoteConfig,
     /// The background process.
     pub daemon: DaemonConfig,
     /// What is kept on disk.
@@ -138,6 +140,74 @@ impl Default for ModelConfig {
             sandbox: true,
             idle_unload_s: 600,
             hang_s: 30,
+        }
+    }
+}
+
+/// A server that writes completions in place of the on-device model. Only the user's own settings file
+/// can name one; a repository can switch it off.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RemoteConfig {
+    /// False sends nothing, whatever else is set.
+    pub enabled: bool,
+    /// Base address: `https`, or `http` on this machine (`http://127.0.0.1:8080`). Empty, the default,
+    /// names none, and nothing leaves.
+    pub url: String,
+    /// What it understands: `openai` (`/v1/completions`), `llama-infill` (llama.cpp's `/infill`),
+    /// `llama` (llama.cpp's `/completion`), `ollama`.
+    pub api: RemoteApi,
+    /// Which of its models; empty leaves it to the server.
+    pub model: String,
+    /// How its model expects code to be laid out: `plain` (any model), or a family with tokens for
+    /// filling in the middle such as `qwen2.5-coder`. Empty means `plain`.
+    pub format: String,
+    /// Environment variable that holds the key.
+    pub key_env: String,
+    /// File that holds the key: outside of workspaces, readable for its owner only (0600).
+    pub key_file: PathBuf,
+    /// PEM file of the certificates to trust in place of the public ones.
+    pub ca_file: PathBuf,
+    /// A completion that took longer is given up. Milliseconds.
+    pub timeout_ms: u64,
+}
+
+/// Protocols of servers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RemoteApi {
+    #[default]
+    Openai,
+    LlamaInfill,
+    Llama,
+    Ollama,
+}
+
+impl RemoteApi {
+    /// As it is written in the settings.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Openai => "openai",
+            Self::LlamaInfill => "llama-infill",
+            Self::Llama => "llama",
+            Self::Ollama => "ollama",
+        }
+    }
+}
+
+impl Default for RemoteConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            url: String::new(),
+            api: RemoteApi::Openai,
+            model: String::new(),
+            format: String::new(),
+            key_env: String::new(),
+            key_file: PathBuf::new(),
+            ca_file: PathBuf::new(),
+            timeout_ms: 10_000,
         }
     }
 }

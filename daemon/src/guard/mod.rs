@@ -104,6 +104,11 @@ pub fn read_settings(root: &Path, path: &str, max_bytes: u64) -> Result<String, 
     Err(Refused::Changing)
 }
 
+/// Overwrites secrets in text that is put together of passed texts.
+pub fn redact(text: &mut String) {
+    secrets::redact(text);
+}
+
 /// The same decisions for text that an editor holds open.
 ///
 /// # Errors

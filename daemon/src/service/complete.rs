@@ -6,13 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fovea_api::{Answer, ApiError, At, CompletionSource, Event, PlanView, Suggestion, Timings};
+use fovea_api::{
+    Answer, ApiError, At, CompletionSource, Event, OutgoingView, PlanView, Suggestion, Timings,
+};
 use fovea_context::{self as context, Plan, PlanRequest};
 use fovea_indexer::text::{ByteRange, LineIndex};
-use fovea_model::{
-    Generated, ModelError,
-    worker::{Generation, GenerationEvent, Silent},
-};
+use fovea_model::{Generated, worker::Silent};
 
 use super::{
     Running,
@@ -21,9 +20,18 @@ use super::{
     views::location,
 };
 use crate::{
-    complete::{self, Decoding},
-    model_worker::{ModelHost, NoModel},
+    backend::{Backend, NoModel, Task, Writing, Written},
+    complete,
+    model_worker::ModelHost,
+    remote::Remote,
 };
+
+/// What can write: the server that the user named, if any, before the model on this machine.
+#[derive(Clone, Copy)]
+pub(super) struct Backends<'a> {
+    pub(super) remote: Option<&'a Arc<Remote>>,
+    pub(super) local: &'a Arc<ModelHost>,
+}
 
 /// What the client wants beside the cursor.
 #[derive(Clone, Copy, Debug)]
@@ -34,31 +42,34 @@ pub(super) struct CompleteOptions {
     pub(super) max_tokens: usize,
 }
 
-/// What the model wrote, and the plan it wrote it for.
-struct Written {
+/// What a back end wrote, and the plan it wrote it for.
+struct Wrote {
+    source: CompletionSource,
     request: PlanRequest,
     plan: Arc<Plan>,
     generated: Generated,
     context_ms: f32,
+    /// Why the back end before this one did not.
+    notice: Option<String>,
 }
 
 impl Query<'_> {
-    /// The model's suggestion, or the index's with a notice why.
+    /// A model's suggestion, or the index's with a notice why.
     pub(super) fn complete(
         &self,
         at: &At,
         options: CompleteOptions,
-        host: &Arc<ModelHost>,
+        backends: Backends<'_>,
         running: &Running,
         events: &dyn Fn(Event),
     ) -> Result<Answer, ApiError> {
         let started = Instant::now();
         let place = self.place(at)?;
-        let written = match self.write(at, &place, options, host, running, events) {
-            Ok(written) => written,
+        let wrote = match self.write(at, &place, options, backends, running, events) {
+            Ok(wrote) => wrote,
             Err(NoModel(notice)) => return self.complete_from_index(at, options, Some(notice)),
         };
-        let Written { request, plan, generated, context_ms } = written;
+        let Wrote { source, request, plan, generated, context_ms, notice } = wrote;
         let finished = complete::choose(&generated, &request, &self.snapshot);
         if finished.is_empty() {
             return Ok(Answer::Suggestion(None));
@@ -73,8 +84,8 @@ impl Query<'_> {
             plan: view,
             text: finished.text,
             replace: at_cursor(at, &place),
-            source: CompletionSource::Model,
-            notice: None,
+            source,
+            notice,
             logprob: (n_tokens > 0).then(|| sum / n_tokens as f32),
             timings: Timings {
                 context_ms,
@@ -93,36 +104,76 @@ impl Query<'_> {
         at: &At,
         place: &Place,
         options: CompleteOptions,
-        host: &Arc<ModelHost>,
+        backends: Backends<'_>,
         running: &Running,
         events: &dyn Fn(Event),
-    ) -> Result<Written, NoModel> {
-        let worker = host.worker(&running.cancel())?;
-        let prepared = host.prepare()?;
+    ) -> Result<Wrote, NoModel> {
+        let write = |backend: &dyn Backend, notice| {
+            self.write_with(backend, at, place, options, running, events)
+                .map(|wrote| Wrote { notice, ..wrote })
+        };
+        let remote = backends.remote.and_then(|it| it.ready(&self.workspace.loaded().config));
+        let notice = match remote.map(|ready| ready.and_then(|remote| write(&remote, None))) {
+            Some(Ok(wrote)) => return Ok(wrote),
+            Some(Err(NoModel(notice))) => Some(notice),
+            None => None,
+        };
+        let is_over = running.cancel().is_cancelled();
+        match notice {
+            Some(notice) if is_over => Err(NoModel(notice)),
+            // Both notices, if there are two.
+            Some(notice) => match backends.local.backend(&running.cancel()) {
+                Ok(local) => write(&local, Some(notice)),
+                Err(NoModel(local)) => Err(NoModel(format!("{notice}; {local}"))),
+            },
+            None => write(&backends.local.backend(&running.cancel())?, None),
+        }
+    }
+
+    fn write_with(
+        &self,
+        backend: &dyn Backend,
+        at: &At,
+        place: &Place,
+        options: CompleteOptions,
+        running: &Running,
+        events: &dyn Fn(Event),
+    ) -> Result<Wrote, NoModel> {
         let started = Instant::now();
-        let plan_options = PlanOptions { format: prepared.format, ..options.plan };
+        let plan_options = PlanOptions { format: backend.format(), ..options.plan };
         let request = self.plan_request(at, place, plan_options);
-        let plan = Arc::new(context::plan(&self.snapshot, &*prepared, &request));
+        let plan = Arc::new(context::plan(&self.snapshot, backend.counter(), &request));
         self.client.remember_plan(self.workspace.root(), Arc::clone(&plan));
         let prompt = context::render(&plan, request.format);
         let context_ms = started.elapsed().as_secs_f32() * 1_000.0;
-        let generate =
-            complete::task(&plan, &prompt, &request, &Decoding::default(), options.max_tokens);
-        let died = |err: ModelError| {
-            if let ModelError::WorkerDied(_) = &err {
-                host.note_death();
-            }
-            NoModel(format!("the model did not answer ({err}), so this comes from the index alone"))
-        };
-        let generation = worker.generate(generate).map_err(died)?;
-        let canceller = generation.canceller();
-        running.on_cancel(move || canceller.cancel());
-        let generated = follow(generation, options.id, running, events).map_err(died)?;
-        let Some(generated) = generated else {
+        let (root, max_tokens) = (self.workspace.root(), options.max_tokens);
+        let task = Task { root, plan: &plan, prompt: &prompt, request: &request, max_tokens };
+        let writing = backend.start(&task)?;
+        let canceller = writing.canceller();
+        running.on_cancel(move || canceller());
+        let Some(generated) = follow(writing, options.id, running, events)? else {
             let late = "the model did not answer in time, so this comes from the index alone";
             return Err(NoModel(late.to_owned()));
         };
-        Ok(Written { request, plan, generated, context_ms })
+        let source = backend.source();
+        Ok(Wrote { source, request, plan, generated, context_ms, notice: None })
+    }
+
+    /// What a completion at `at` would send to the user's remote back end.
+    pub(super) fn outgoing(
+        &self,
+        at: &At,
+        options: CompleteOptions,
+        remote: &Arc<Remote>,
+    ) -> Result<OutgoingView, ApiError> {
+        let place = self.place(at)?;
+        let format = remote.format();
+        let request = self.plan_request(at, &place, PlanOptions { format, ..options.plan });
+        let plan = context::plan(&self.snapshot, &context::Estimate, &request);
+        let prompt = context::render(&plan, format);
+        let (root, max_tokens) = (self.workspace.root(), options.max_tokens);
+        let task = Task { root, plan: &plan, prompt: &prompt, request: &request, max_tokens };
+        Ok(remote.would_send(format, &task))
     }
 
     /// The index's own suggestion; `notice` says why there is no model's.
@@ -187,28 +238,27 @@ const MAX_SILENCE: Duration = Duration::from_secs(120);
 /// Passes on what is written until it ends, or until the time is over; `None` if the model does not
 /// even stop. It is left to itself then, and replaced when it turns out to hang.
 fn follow(
-    mut generation: Generation,
+    mut writing: Box<dyn Writing>,
     id: u64,
     running: &Running,
     events: &dyn Fn(Event),
-) -> Result<Option<Generated>, ModelError> {
+) -> Result<Option<Generated>, NoModel> {
     let mut text = String::new();
     let deadline = running.deadline().unwrap_or_else(|| Instant::now() + MAX_SILENCE);
     let mut told = None;
     loop {
-        match generation.next_event_within(CHECK) {
-            Ok(Some(GenerationEvent::Text(more))) => {
+        match writing.next_within(CHECK) {
+            Ok(Written::Text(more)) => {
                 text.push_str(&more);
                 events(Event::Partial { id, text: text.clone() });
             }
-            Ok(Some(GenerationEvent::Done(result))) => return result.map(Some),
-            Ok(None) => return Err(ModelError::Cancelled),
+            Ok(Written::Done(result)) => return result.map(Some),
             Err(Silent) => {}
         }
         let is_over = running.is_cancelled() || Instant::now() >= deadline;
         match told {
             None if is_over => {
-                generation.cancel();
+                writing.canceller()();
                 told = Some(Instant::now());
             }
             Some(at) if Instant::now() >= at + GRACE => return Ok(None),

@@ -25,14 +25,19 @@ use std::{
 };
 
 use fovea_api::{
-    Answer, ApiError, DaemonStatus, ErrorCode, Event, Freshness, Health, HitRate, Method, Request,
-    Response, SecretsView, TopView, WorkspaceStatus,
+    Answer, ApiError, DaemonStatus, ErrorCode, Event, Freshness, Health, HitRate, Method,
+    ModelState, Request, Response, SecretsView, TopView, WorkspaceStatus,
 };
 
 use fovea_context::{Mode, PromptFormat, TokenCounter};
 use fovea_indexer::grep::GrepQuery;
 
-use self::{complete::CompleteOptions, find::Find, plan::PlanOptions, query::Query};
+use self::{
+    complete::{Backends, CompleteOptions},
+    find::Find,
+    plan::PlanOptions,
+    query::Query,
+};
 pub use session::{Running, Session};
 pub(crate) use workspaces::background_pool;
 
@@ -42,6 +47,7 @@ use crate::{
     engine::{Asked, Workspace},
     gc::Limits,
     model_worker::ModelHost,
+    remote::Remote,
 };
 
 /// Longest suggestion anybody may ask for.
@@ -70,6 +76,8 @@ pub struct Service {
     pool: pool::Pool,
     workspaces: workspaces::Workspaces,
     model: Arc<ModelHost>,
+    /// The server that the user named.
+    remote: Option<Arc<Remote>>,
     next_suggestion: AtomicU64,
     metrics: metrics::Metrics,
     /// Tokens of prompts: all, and those whose state was reused.
@@ -82,6 +90,7 @@ impl Service {
         let (dirs, layers) = (options.dirs.clone(), options.layers.clone());
         let workspaces = workspaces::Workspaces::new(dirs, layers, options.executable.clone());
         let config = workspaces.config().clone();
+        let remote = Remote::from_config(&config, options.layers.user_file.as_deref());
         let model = ModelHost::new(options.dirs.clone(), config, options.executable.clone());
         let service = Arc::new(Self {
             options,
@@ -93,6 +102,7 @@ impl Service {
             pool: pool::Pool::default(),
             workspaces,
             model,
+            remote,
             next_suggestion: AtomicU64::new(1),
             metrics: metrics::Metrics::default(),
             tokens: Default::default(),
@@ -364,10 +374,21 @@ impl Service {
                 let options = CompleteOptions { plan, id, max_tokens };
                 let query = query(None)?;
                 if use_model && config.enabled {
-                    query.complete(&at, options, &self.model, running, events)
+                    let backends = Backends { remote: self.remote.as_ref(), local: &self.model };
+                    query.complete(&at, options, backends, running, events)
                 } else {
                     query.complete_from_index(&at, options, None)
                 }
+            }
+            Method::Outgoing { at, preset, budget_tokens } => {
+                let Some(remote) = &self.remote else { return Ok(Answer::Outgoing(None)) };
+                let Some(at) = at else { return Ok(Answer::Outgoing(remote.last_sent())) };
+                let plan = self.plan_options(preset, budget_tokens);
+                let max_tokens = workspace.loaded().config.model.max_tokens.min(MAX_NEW_TOKENS);
+                let options = CompleteOptions { plan, id: 0, max_tokens };
+                query(Some(&at.path))?
+                    .outgoing(&at, options, remote)
+                    .map(|it| Answer::Outgoing(Some(it)))
             }
             Method::Status
             | Method::Top
@@ -437,7 +458,10 @@ impl Service {
             n_clients: self.n_sessions.load(Ordering::Relaxed),
             n_requests: self.n_requests.load(Ordering::Relaxed),
             roots: self.workspaces.roots(),
-            model: self.model.model_state(),
+            model: ModelState {
+                remote: self.remote.as_ref().map(|remote| remote.state()),
+                ..self.model.model_state()
+            },
             memory_limit_bytes: self.workspaces.budget().limit_bytes(),
             memory_limit_source: self.workspaces.budget().source().to_owned(),
             degraded: self.workspaces.budget().degraded(),

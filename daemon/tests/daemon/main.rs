@@ -4,4 +4,5 @@ mod embedder;
 mod freshness;
 mod lifecycle;
 mod questions;
+mod remote;
 mod support;

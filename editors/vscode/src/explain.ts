@@ -5,6 +5,13 @@ import type { Client } from "./client";
 import { escape, page } from "./html";
 import type { Explanation, Plan, Segment, Suggestion } from "./protocol";
 
+/** Who wrote a suggestion. */
+const SOURCES = {
+  model: "the model on this machine",
+  index: "the index alone",
+  remote: "the remote back end",
+};
+
 export class ExplainPanel implements vscode.Disposable {
   private panel: vscode.WebviewPanel | undefined;
 
@@ -45,11 +52,11 @@ ${plan.candidates.length === 0 ? "" : `<h2>Names offered to the model</h2><p><co
 function shown({ text, source, notice, logprob, timings }: Suggestion): string {
   const ms = (value: number) => `${value.toFixed(0)} ms`;
   const rows: [string, string][] = [
-    ["from", source === "model" ? "the model on this machine" : "the index alone"],
+    ["from", SOURCES[source]],
     ["in all", ms(timings.total_ms)],
     ["context", ms(timings.context_ms)],
   ];
-  if (source === "model") {
+  if (source !== "index") {
     rows.push(
       ["prompt", `${timings.n_prompt_tokens} tokens, ${timings.n_reused_tokens} of them cached, ${ms(timings.prefill_ms)}`],
       ["written", `${timings.n_generated_tokens} tokens, the first after ${ms(timings.first_token_ms)}`],

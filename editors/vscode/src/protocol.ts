@@ -39,7 +39,7 @@ export interface Plan {
 export interface Suggestion {
   readonly id: number;
   readonly text: string;
-  readonly source: "model" | "index";
+  readonly source: "model" | "index" | "remote";
   readonly notice: string | null;
   readonly logprob: number | null;
   readonly timings: {

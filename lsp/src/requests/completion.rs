@@ -83,6 +83,7 @@ pub(crate) fn resolve(shared: &Shared, mut item: lsp::CompletionItem) -> lsp::Co
         let parts = [offer.doc.clone(), place];
         let text = parts.into_iter().flatten().collect::<Vec<_>>().join("\n\n");
         // A plain string: repository text is never rendered.
+        let text = fovea_api::clean(&text);
         item.documentation = (!text.is_empty()).then_some(Documentation::String(text));
     }
     item
@@ -134,7 +135,7 @@ fn suggestion_item(
         let suggestion = document.inline.suggestion(id)?;
         let before = &document.text[..offset];
         let word = before.trim_end_matches(|c: char| c.is_alphanumeric() || c == '_').len();
-        (suggestion.source == CompletionSource::Model)
+        (suggestion.source != CompletionSource::Index)
             .then(|| (before[word..].to_owned(), left, suggestion.logprob))
     });
     let (typed, left, logprob) = found.flatten()?;

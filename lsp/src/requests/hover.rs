@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use fovea_api::{Answer, Method, SymbolView};
+use fovea_api::{Answer, Method, SymbolView, clean};
 use tower_lsp_server::{
     jsonrpc::Result,
     ls_types::{Hover, HoverContents, HoverParams, MarkupContent, MarkupKind},
@@ -39,7 +39,9 @@ fn describe(symbol: &SymbolView, n_others: usize, markdown: bool) -> String {
     }
     let signature =
         if symbol.signature.is_empty() { symbol.name.as_str() } else { &symbol.signature };
-    let doc = symbol.doc.as_deref().unwrap_or_default().trim();
+    // What hides or reorders text is shown, in fences too.
+    let (signature, note) = (&*clean(signature), clean(&note));
+    let doc = &*clean(symbol.doc.as_deref().unwrap_or_default().trim());
     if !markdown {
         return [signature, doc, &note]
             .into_iter()

@@ -33,7 +33,7 @@ pub(crate) async fn signature_help(
     });
     let signature = SignatureInformation {
         label: call.symbol.signature,
-        documentation: call.symbol.doc.map(Documentation::String),
+        documentation: call.symbol.doc.map(|doc| Documentation::String(fovea_api::clean(&doc))),
         parameters: Some(parameters.collect()),
         active_parameter: Some(active),
     };

@@ -1,5 +1,8 @@
-//! Fixtures as text: several files in one string, and `$0` for the cursor. Knows none of our types,
+//! Fixtures as text: several files in one string, and `$0` for the cursor; and [`http`], a server on
+//! loopback. Knows none of our types,
 //! so every crate's tests can use it.
+
+pub mod http;
 
 /// One file of a fixture.
 #[derive(Clone, Debug, PartialEq, Eq)]

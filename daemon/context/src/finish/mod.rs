@@ -80,7 +80,7 @@ pub fn finish(raw: &str, request: &PlanRequest, snapshot: &Snapshot) -> Suggesti
 /// What needs the text alone.
 pub(crate) fn finish_text(raw: &str, request: &PlanRequest) -> Suggestion {
     let language = Language::of_path(&request.path).unwrap_or(Language::Text);
-    let raw = raw.replace("\r\n", "\n");
+    let raw = visible(raw).replace("\r\n", "\n");
     let block = is_block(request);
     let (text, mut stop) =
         if block { stop::block(&raw, request, language) } else { stop::line(&raw) };
@@ -105,6 +105,21 @@ pub(crate) fn finish_text(raw: &str, request: &PlanRequest) -> Suggestion {
         text = text.replace('\n', "\r\n");
     }
     Suggestion { text, stop, repairs: Vec::new(), unknown_members: Vec::new() }
+}
+
+/// `raw` up to the first character that would hide or reorder text, or command a terminal: no code
+/// that a person could check before taking it begins with one.
+fn visible(raw: &str) -> &str {
+    let is_hidden = |c: char| match c {
+        '\n' | '\r' | '\t' => false,
+        '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' => {
+            true
+        }
+        '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' => true,
+        '\u{E0000}'..='\u{E007F}' => true,
+        c => c.is_control(),
+    };
+    raw.find(is_hidden).map_or(raw, |at| &raw[..at])
 }
 
 /// True if the suggestion may span several lines.

@@ -1,6 +1,8 @@
 --- Answers of the server as text for people.
 local M = {}
 
+local sources = { model = 'the model', index = 'the index alone', remote = 'the remote back end' }
+
 --- A fence that `text` cannot close.
 local function fence(text)
   local longest = 2
@@ -24,7 +26,7 @@ function M.lines(result)
     add(lines, open .. '\n' .. suggestion.text .. '\n' .. open)
     local timings = suggestion.timings or {}
     add(lines, ('\nfrom %s, %.0f ms in all: %.0f ms context, %.0f ms prompt, %d of %d prompt tokens known from before\n'):format(
-      suggestion.source == 'model' and 'the model' or 'the index alone',
+      sources[suggestion.source] or suggestion.source,
       timings.total_ms or 0, timings.context_ms or 0, timings.prefill_ms or 0,
       timings.n_reused_tokens or 0, timings.n_prompt_tokens or 0))
     if suggestion.notice and suggestion.notice ~= vim.NIL then
