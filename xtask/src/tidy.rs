@@ -12,12 +12,6 @@ use crate::gate;
 /// Past this many lines a file should be one long table or mostly tests; split it by concept.
 const MAX_LINES: usize = 1_200;
 
-/// Files that are longer for a reason.
-const LONG: &[(&str, &str)] = &[(
-    "indexer/src/graph/python/eval.rs",
-    "one evaluator whose rules call each other; to be split by kind of expression",
-)];
-
 /// Folders that hold no source of ours.
 const SKIPPED: &[&str] = &["target", ".git", "node_modules", "projects"];
 
@@ -40,8 +34,7 @@ fn check(root: &Path) -> Result<Vec<String>> {
         let text =
             fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
         let shown = path.strip_prefix(root).unwrap_or(&path).display();
-        let is_long = LONG.iter().any(|(long, _)| path.ends_with(long));
-        let found = complaints_of(&text, is_long, path.ends_with("tests.rs"));
+        let found = complaints_of(&text, path.ends_with("tests.rs"));
         let relative = shown.to_string().replace('\\', "/");
         let found = found.into_iter().chain(gate::complaints(&relative, &text));
         complaints.extend(found.map(|what| format!("{shown}: {what}")));
@@ -50,13 +43,13 @@ fn check(root: &Path) -> Result<Vec<String>> {
 }
 
 /// `is_tests`: fixtures are text, and may hold any word.
-fn complaints_of(text: &str, is_long: bool, is_tests: bool) -> Vec<String> {
+fn complaints_of(text: &str, is_tests: bool) -> Vec<String> {
     let mut complaints = Vec::new();
     if !text.starts_with("//!") {
         complaints.push("begin with `//!`: what the file owns, what goes in and out".to_owned());
     }
     let n_lines = text.lines().count();
-    if n_lines > MAX_LINES && !is_long {
+    if n_lines > MAX_LINES {
         complaints.push(format!("{n_lines} lines, at most {MAX_LINES}; split it by concept"));
     }
     // Spelled in two parts, so that this file does not complain of itself.
@@ -100,17 +93,14 @@ mod tests {
 
     #[test]
     fn each_rule_complains() {
+        assert_eq!(complaints_of("//! Owns nothing.\nfn a() {}\n", false), Vec::<String>::new());
+        assert_eq!(complaints_of("fn a() {}\n", false).len(), 1);
         assert_eq!(
-            complaints_of("//! Owns nothing.\nfn a() {}\n", false, false),
-            Vec::<String>::new()
-        );
-        assert_eq!(complaints_of("fn a() {}\n", false, false).len(), 1);
-        assert_eq!(
-            complaints_of(&format!("//! Long.\n{}", "\n".repeat(MAX_LINES)), false, false).len(),
+            complaints_of(&format!("//! Long.\n{}", "\n".repeat(MAX_LINES)), false).len(),
             1
         );
         assert_eq!(
-            complaints_of(&format!("//! Stub.\nfn a() {{ {}() }}\n", "todo!"), false, false).len(),
+            complaints_of(&format!("//! Stub.\nfn a() {{ {}() }}\n", "todo!"), false).len(),
             1
         );
     }
