@@ -9,6 +9,8 @@ const HEIGHT: i32 = 40;
 const COLUMN: i32 = WIDTH + 120;
 const ROW: i32 = HEIGHT + 18;
 const MARGIN: i32 = 24;
+/// A level with more symbols gets a further column.
+const MAX_ROWS: i32 = 24;
 /// Longer texts are cut; the whole one is the node's tooltip.
 const MAX_CHARACTERS: usize = 38;
 
@@ -28,8 +30,10 @@ pub(super) fn svg(picture: &GraphPicture) -> String {
         let class = if link.certainty == "exact" { "link" } else { "link unsure" };
         let _ = writeln!(
             text,
-            "<path class=\"{class}\" d=\"M{x1} {y1}C{} {y1} {} {y2} {x2} {y2}\" \
+            "<path class=\"{class}\" data-from=\"n{}\" data-to=\"n{}\" d=\"M{x1} {y1}C{} {y1} {} {y2} {x2} {y2}\" \
              marker-end=\"url(#arrow)\"><title>{} ({})</title></path>",
+            link.from,
+            link.to,
             x1 + bend,
             x2 - bend,
             escaped(&link.kind),
@@ -63,18 +67,26 @@ fn places(picture: &GraphPicture) -> Vec<(i32, i32)> {
     for node in &picture.nodes {
         *sizes.entry(node.level).or_default() += 1;
     }
-    let tallest = sizes.values().copied().max().unwrap_or(0);
-    let first = sizes.keys().next().copied().unwrap_or(0);
+    let tallest = sizes.values().copied().max().unwrap_or(0).min(MAX_ROWS);
+    // Where each level's columns begin.
+    let mut starts: BTreeMap<i32, i32> = BTreeMap::new();
+    let mut n_columns = 0;
+    for (&level, &size) in &sizes {
+        starts.insert(level, n_columns);
+        n_columns += (size + MAX_ROWS - 1) / MAX_ROWS;
+    }
     let mut used: BTreeMap<i32, i32> = BTreeMap::new();
     picture
         .nodes
         .iter()
         .map(|node| {
-            let row = used.entry(node.level).or_default();
-            *row += 1;
+            let number = used.entry(node.level).or_default();
+            let (column, row) = (*number / MAX_ROWS, *number % MAX_ROWS);
+            *number += 1;
+            let in_column = (sizes[&node.level] - column * MAX_ROWS).min(MAX_ROWS);
             // Columns are centered on each other.
-            let above = (tallest - sizes[&node.level]) * ROW / 2;
-            (MARGIN + (node.level - first) * COLUMN, MARGIN + above + (*row - 1) * ROW)
+            let above = (tallest - in_column) * ROW / 2;
+            (MARGIN + (starts[&node.level] + column) * COLUMN, MARGIN + above + row * ROW)
         })
         .collect()
 }
