@@ -35,14 +35,17 @@ pub struct Global {
     /// Print JSON; `fovea schema` prints its schema.
     #[arg(long, global = true)]
     pub json: bool,
+    /// Answer after so many milliseconds with what is found by then; `cut` in --json says so.
+    #[arg(long, global = true, value_name = "MS", hide_short_help = true)]
+    pub deadline_ms: Option<u64>,
     /// Run the engine in this process; no daemon is started or asked.
-    #[arg(long, global = true, help = "Run the engine in this process")]
+    #[arg(long, global = true, hide_short_help = true)]
     pub no_daemon: bool,
     /// Forbid every fetch from the network.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub offline: bool,
     /// More messages on standard error; twice for still more.
-    #[arg(short, long, global = true, action = ArgAction::Count, help = "More messages on standard error")]
+    #[arg(short, long, global = true, action = ArgAction::Count, hide_short_help = true)]
     pub verbose: u8,
 }
 
@@ -64,9 +67,33 @@ pub enum Command {
     /// List what a function calls.
     Callees(TargetArgs),
     /// List what a change may reach, tests among it.
-    Impact(ImpactArgs),
+    Impact(LimitedArgs),
     /// List bases and implementations of a type or method.
     Hierarchy(TargetArgs),
+    /// List what derives from a type, or overrides a method.
+    Implementations(TargetArgs),
+    /// List the tests that exercise a symbol, nearest first.
+    Tests(LimitedArgs),
+    /// List documentation that mentions a symbol.
+    Mentions(TargetArgs),
+    /// List members of a type or module, or what can stand at a cursor.
+    ///
+    /// Of a NAME (or FILE:LINE, a definition's line) the members, inherited ones included. At
+    /// FILE:LINE:COL what can stand there: behind a dot the members of the receiver's type, else the
+    /// names in scope.
+    #[command(about = "List members of a type, or what can stand at a cursor")]
+    Names(LimitedArgs),
+    /// List what is close to a symbol or cursor, by rank.
+    Near(LimitedArgs),
+    /// Show how two symbols are connected.
+    Path(PathArgs),
+    /// List definitions that nothing reaches.
+    ///
+    /// A definition is alive if something outside it mentions it that is alive itself. Tests, entry
+    /// points, what overrides something and what a decorator registers are alive. What is public may
+    /// be used by code that is not here: it is listed and marked, and what it uses is alive.
+    #[command(about = "List definitions that nothing reaches")]
+    Dead(DeadArgs),
     /// Draw the symbols around one: users and what is used.
     Graph(GraphArgs),
     /// List symbols whose name fits, or those of one file.
@@ -87,7 +114,7 @@ pub enum Command {
     /// searched or put into a prompt. This says where; the secret itself is never kept.
     #[command(about = "List where secrets were overwritten, and by which rule")]
     Secrets,
-    /// Watch what the daemon does: queue, workspaces, caches, latencies.
+    /// Watch what the daemon does: queue, caches, latencies.
     Top(TopArgs),
     /// Wait until everything saved is in the index.
     Sync,
@@ -96,6 +123,7 @@ pub enum Command {
     /// Remove indexes and facts that nobody used for long.
     Gc(GcArgs),
     /// Print what the index answers from, to compare two indexes.
+    #[command(hide = true)]
     Dump(DumpArgs),
     /// Fetch, add, list and remove models.
     #[command(subcommand)]
@@ -104,6 +132,7 @@ pub enum Command {
     #[command(subcommand)]
     Daemon(DaemonCommand),
     /// Serve an editor over standard input and output.
+    #[command(hide = true)]
     Lsp(LspArgs),
     /// Serve an agent by the Model Context Protocol over standard input and output.
     #[command(name = "mcp", about = "Serve an agent (Model Context Protocol)")]
@@ -115,13 +144,16 @@ pub enum Command {
     Config(ConfigCommand),
     /// Find the usual problems.
     Doctor,
-    /// Show completions with and without context in two sample projects.
+    /// Show completions with and without context in two samples.
     Demo(DemoArgs),
     /// Measure how much project context improves completions.
+    #[command(hide = true)]
     Eval(EvalArgs),
     /// Print the JSON schema of --json.
+    #[command(hide = true)]
     Schema,
     /// Print shell completions.
+    #[command(hide = true)]
     Completions {
         /// Which shell.
         shell: clap_complete::Shell,
@@ -262,10 +294,33 @@ pub struct TargetArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct ImpactArgs {
+pub struct LimitedArgs {
     /// A position (both numbers from 1, columns in characters), or a symbol's name.
     #[arg(value_name = "FILE:LINE:COL|NAME")]
     pub target: String,
+    /// Most symbols.
+    #[arg(short = 'n', long, default_value_t = 100)]
+    pub limit: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct PathArgs {
+    /// Where the connection starts: a position or a symbol's name.
+    #[arg(value_name = "FROM")]
+    pub from: String,
+    /// Where it ends.
+    #[arg(value_name = "TO")]
+    pub to: String,
+}
+
+#[derive(Debug, Args)]
+pub struct DeadArgs {
+    /// Only in files whose path contains this text or matches this glob.
+    #[arg(value_name = "PART|GLOB")]
+    pub path: Option<String>,
+    /// Leave out what code elsewhere may use.
+    #[arg(long)]
+    pub private: bool,
     /// Most symbols.
     #[arg(short = 'n', long, default_value_t = 100)]
     pub limit: usize,
@@ -603,7 +658,8 @@ pub struct DemoArgs {
     pub no_model: bool,
 }
 
-const AFTER_HELP: &str = "Positions are FILE:LINE:COL, from 1. `fovea COMMAND --help` says more.";
+const AFTER_HELP: &str =
+    "Positions: FILE:LINE:COL, from 1. Also: completions, dump, eval, lsp, schema.";
 
 fn after_long_help() -> String {
     let mut text = format!("{AFTER_HELP}\n\nExit codes:\n");
@@ -644,50 +700,49 @@ mod tests {
             Usage: fovea [OPTIONS] <COMMAND>
 
             Commands:
-              index        Index a workspace and show what is in it
-              search       Search for a symbol, words, an error message or a path
-              grep         Find a pattern in the current text of all files
-              def          Show the definition of what is at a position, or of a name
-              refs         List the references to what is at a position, or to a name
-              callers      List the callers of a function
-              callees      List what a function calls
-              impact       List what a change may reach, tests among it
-              hierarchy    List bases and implementations of a type or method
-              graph        Draw the symbols around one: users and what is used
-              symbols      List symbols whose name fits, or those of one file
-              outline      Print the map of the repository
-              context      Print the prompt that a completion at a position would get
-              complete     Complete at a position
-              explain      Show why: a completion's sources, tokens and milliseconds
-              status       Show the state of the workspace and the daemon
-              secrets      List where secrets were overwritten, and by which rule
-              top          Watch what the daemon does: queue, workspaces, caches, latencies
-              sync         Wait until everything saved is in the index
-              reindex      Build the index from nothing
-              gc           Remove indexes and facts that nobody used for long
-              dump         Print what the index answers from, to compare two indexes
-              model        Fetch, add, list and remove models
-              daemon       Start, stop and look at the background process
-              lsp          Serve an editor over standard input and output
-              mcp          Serve an agent (Model Context Protocol)
-              serve        Serve completions over HTTP on this machine
-              config       Show settings and where they come from
-              doctor       Find the usual problems
-              demo         Show completions with and without context in two sample projects
-              eval         Measure how much project context improves completions
-              schema       Print the JSON schema of --json
-              completions  Print shell completions
+              index            Index a workspace and show what is in it
+              search           Search for a symbol, words, an error message or a path
+              grep             Find a pattern in the current text of all files
+              def              Show the definition of what is at a position, or of a name
+              refs             List the references to what is at a position, or to a name
+              callers          List the callers of a function
+              callees          List what a function calls
+              impact           List what a change may reach, tests among it
+              hierarchy        List bases and implementations of a type or method
+              implementations  List what derives from a type, or overrides a method
+              tests            List the tests that exercise a symbol, nearest first
+              mentions         List documentation that mentions a symbol
+              names            List members of a type, or what can stand at a cursor
+              near             List what is close to a symbol or cursor, by rank
+              path             Show how two symbols are connected
+              dead             List definitions that nothing reaches
+              graph            Draw the symbols around one: users and what is used
+              symbols          List symbols whose name fits, or those of one file
+              outline          Print the map of the repository
+              context          Print the prompt that a completion at a position would get
+              complete         Complete at a position
+              explain          Show why: a completion's sources, tokens and milliseconds
+              status           Show the state of the workspace and the daemon
+              secrets          List where secrets were overwritten, and by which rule
+              top              Watch what the daemon does: queue, caches, latencies
+              sync             Wait until everything saved is in the index
+              reindex          Build the index from nothing
+              gc               Remove indexes and facts that nobody used for long
+              model            Fetch, add, list and remove models
+              daemon           Start, stop and look at the background process
+              mcp              Serve an agent (Model Context Protocol)
+              serve            Serve completions over HTTP on this machine
+              config           Show settings and where they come from
+              doctor           Find the usual problems
+              demo             Show completions with and without context in two samples
 
             Options:
                   --root <DIR>  Workspace folder [default: found from file or folder]
                   --json        Print JSON; `fovea schema` prints its schema
-                  --no-daemon   Run the engine in this process
-                  --offline     Forbid every fetch from the network
-              -v, --verbose...  More messages on standard error
               -h, --help        Print help (see more with '--help')
               -V, --version     Print version
 
-            Positions are FILE:LINE:COL, from 1. `fovea COMMAND --help` says more.
+            Positions: FILE:LINE:COL, from 1. Also: completions, dump, eval, lsp, schema.
         "#]]
         .assert_eq(&help);
     }

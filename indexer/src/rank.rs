@@ -16,7 +16,8 @@ use std::{collections::HashSet, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 pub use self::fuse::Weights;
-pub(crate) use self::{fuse::search, path::PathRole, query::PathFilter};
+pub use self::query::PathFilter;
+pub(crate) use self::{fuse::search, path::PathRole};
 use crate::{ChunkId, SymbolId, graph::FilePosition, text::ByteRange};
 
 /// What the user is looking for, guessed from the query's shape.

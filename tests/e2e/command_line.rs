@@ -64,6 +64,38 @@ fn queries_answer_from_other_files_of_a_rust_project() {
 }
 
 #[test]
+fn the_graph_is_walked_from_the_command_line() {
+    let home = Home::with_sample("python");
+
+    let path = home.json(&["path", "main", "expiring_within"]);
+    assert!(under(&path, "name").contains(&"expiring_within"), "{path}");
+
+    let tests = home.json(&["tests", "minus"]);
+    assert!(under(&tests, "path").iter().any(|path| path.starts_with("tests/")), "{tests}");
+
+    let near = home.json(&["near", "larder/cli.py:17:26", "--limit", "20"]);
+    assert!(under(&near, "path").contains(&"larder/stock.py"), "{near}");
+
+    let members = home.json(&["names", "Stock"]);
+    assert!(under(&members, "name").contains(&"expiring_within"), "{members}");
+
+    home.write("larder/attic.py", "def _forgotten():\n    return 1\n");
+    assert!(home.run(&["sync"]).status.success());
+    let dead = home.json(&["dead", "attic", "--private"]);
+    assert_eq!(under(&dead, "name"), ["_forgotten"], "{dead}");
+
+    home.write("NOTES.md", "# Notes\n\nThe `Stock` counts what is there.\n");
+    assert!(home.run(&["sync"]).status.success());
+    let mentions = home.json(&["mentions", "Stock"]);
+    assert!(under(&mentions, "path").contains(&"NOTES.md"), "{mentions}");
+
+    // Nothing is found in no time, and the answer says that the time was up.
+    let cut = home.run(&["dead", "--deadline-ms", "0", "--json"]);
+    let cut: Value = serde_json::from_slice(&cut.stdout).expect("an answer");
+    assert_eq!(cut["freshness"]["cut"], true, "{cut}");
+}
+
+#[test]
 fn a_saved_file_is_searched_at_once() {
     let home = Home::with_sample("python");
     let before = home.json(&["search", "pantry_temperature"]);

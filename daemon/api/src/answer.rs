@@ -23,6 +23,9 @@ pub struct Freshness {
     pub n_pending: usize,
     /// True if nothing was pending, the watcher lost no events, and the first scan is complete.
     pub fresh: bool,
+    /// The deadline passed on the way: the answer is what was found by then.
+    #[serde(default)]
+    pub cut: bool,
 }
 
 /// Messages the daemon sends unasked.
@@ -50,7 +53,6 @@ pub struct ProgressView {
 /// Every kind of answer; which one belongs to which method is stated at each variant.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "kind", content = "value")]
-#[expect(clippy::large_enum_variant, reason = "one answer at a time; never stored in numbers")]
 pub enum Answer {
     /// Edited, Closed, Touched, Accepted, Cancel, Shutdown.
     Done,
@@ -74,7 +76,7 @@ pub enum Answer {
     Definitions { symbols: Vec<SymbolView>, external: Option<String> },
     /// References.
     References { of: Option<SymbolView>, references: Vec<ReferenceView> },
-    /// Callers, Callees.
+    /// Callers, Callees, Documents.
     Edges { of: Option<SymbolView>, edges: Vec<GraphEdgeView> },
     /// Hierarchy; `None` where no symbol is.
     Hierarchy(Option<HierarchyView>),
@@ -86,8 +88,16 @@ pub enum Answer {
     Folds(Vec<FoldView>),
     /// Around: for each cursor its ranges.
     Around(Vec<Vec<Location>>),
-    /// Impact.
+    /// Impact, Tests.
     Impact { of: Option<SymbolView>, reached: Vec<ReachedView>, has_more: bool },
+    /// Near: best first.
+    Near { of: Vec<SymbolView>, symbols: Vec<NearView> },
+    /// Path; no steps where no connection is found.
+    Connection { from: Option<SymbolView>, to: Option<SymbolView>, steps: Vec<StepView> },
+    /// Dead: by path and place.
+    Dead { symbols: Vec<DeadView>, has_more: bool },
+    /// Members: own ones first, then those of bases.
+    Members { of: Option<SymbolView>, members: Vec<MemberView>, has_more: bool },
     /// Symbols, DocumentSymbols.
     Symbols(Vec<SymbolView>),
     /// Lines.
@@ -206,6 +216,47 @@ pub struct ReachedView {
     /// 1 for a symbol that mentions the changed one itself.
     pub n_steps: u32,
     pub is_test: bool,
+}
+
+/// A symbol close to a cursor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct NearView {
+    pub symbol: SymbolView,
+    /// Share of a random walk from the cursor that ends there; all together at most 1.
+    pub rank: f32,
+}
+
+/// One step of a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StepView {
+    /// The symbol that the step leads to.
+    pub symbol: SymbolView,
+    /// `calls`, `references`, `type-of`, `contains` ...
+    pub kind: String,
+    pub certainty: String,
+    /// The step goes against the edge: `symbol` uses (or contains) the one before it.
+    pub is_reverse: bool,
+    /// Where the one mentions the other.
+    pub at: Option<Location>,
+}
+
+/// A definition that nothing reaches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeadView {
+    pub symbol: SymbolView,
+    /// Visible outside its file or crate: code that is not here may use it.
+    pub is_public: bool,
+}
+
+/// A member of a type or module.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MemberView {
+    pub name: String,
+    /// Its definition, when the workspace has it.
+    pub symbol: Option<SymbolView>,
+    pub certainty: String,
+    /// 0 for a member of its own, 1 for one of the first base, and so on.
+    pub distance: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

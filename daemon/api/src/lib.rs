@@ -13,11 +13,12 @@ pub mod wire;
 
 pub use answer::{
     Answer, ApiError, CollectedIndex, CollectedView, CompletionItem, CompletionSource,
-    DaemonStatus, ErrorCode, Event, FoldView, Freshness, GraphEdgeView, Health, HierarchyView,
-    HitRate, HitState, ImportEdit, Location, MethodView, ModelState, OutgoingView, OutlineText,
-    PathOutcome, PlanView, ProgressView, ReachedView, ReferenceView, RemoteState, RenameView,
-    Response, RingCost, SearchHit, SearchView, SecretView, SecretsView, SegmentView, SignatureView,
-    SkippedFile, Suggestion, SymbolView, TextView, Timings, TopView, TopWorkspace, WorkspaceStatus,
+    DaemonStatus, DeadView, ErrorCode, Event, FoldView, Freshness, GraphEdgeView, Health,
+    HierarchyView, HitRate, HitState, ImportEdit, Location, MemberView, MethodView, ModelState,
+    NearView, OutgoingView, OutlineText, PathOutcome, PlanView, ProgressView, ReachedView,
+    ReferenceView, RemoteState, RenameView, Response, RingCost, SearchHit, SearchView, SecretView,
+    SecretsView, SegmentView, SignatureView, SkippedFile, StepView, Suggestion, SymbolView,
+    TextView, Timings, TopView, TopWorkspace, WorkspaceStatus,
 };
 pub use request::{At, Encoding, Frame, Method, Preset, Request};
 pub use visible::{clean, clean_into};

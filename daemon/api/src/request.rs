@@ -176,6 +176,37 @@ pub enum Method {
         at: At,
         limit: usize,
     },
+    /// Tests that exercise the symbol at `at`, directly or through what they call, nearest first.
+    Tests {
+        at: At,
+        limit: usize,
+    },
+    /// Documentation that mentions the symbol at `at`.
+    Documents {
+        at: At,
+    },
+    /// What is close to a cursor in the symbol graph: to the symbol there and the item around it.
+    Near {
+        at: At,
+        limit: usize,
+    },
+    /// How two symbols are connected.
+    Path {
+        from: At,
+        to: At,
+    },
+    /// Definitions that nothing reaches, in files whose path contains `path` or matches it as a glob.
+    Dead {
+        path: Option<String>,
+        limit: usize,
+        /// With definitions that code elsewhere may use.
+        with_public: bool,
+    },
+    /// Members of the type or module at `at`, inherited ones included.
+    Members {
+        at: At,
+        limit: usize,
+    },
     /// Symbols of the workspace whose name fits `query`, best first.
     Symbols {
         query: String,
@@ -284,6 +315,12 @@ impl Method {
             Self::Callers { .. } => "callers",
             Self::Callees { .. } => "callees",
             Self::Impact { .. } => "impact",
+            Self::Tests { .. } => "tests",
+            Self::Documents { .. } => "documents",
+            Self::Near { .. } => "near",
+            Self::Path { .. } => "path",
+            Self::Dead { .. } => "dead",
+            Self::Members { .. } => "members",
             Self::Symbols { .. } => "symbols",
             Self::DocumentSymbols { .. } => "document-symbols",
             Self::Lines { .. } => "lines",
@@ -317,6 +354,10 @@ impl Method {
             | Self::Callers { at }
             | Self::Callees { at }
             | Self::Impact { at, .. }
+            | Self::Tests { at, .. }
+            | Self::Documents { at }
+            | Self::Near { at, .. }
+            | Self::Members { at, .. }
             | Self::Context { at, .. }
             | Self::Offers { at, .. }
             | Self::Complete { at, .. } => vec![&at.path],
@@ -324,6 +365,8 @@ impl Method {
                 vec![path]
             }
             Self::Outgoing { at, .. } => at.iter().map(|at| at.path.as_str()).collect(),
+            Self::Path { from, to } if from.path == to.path => vec![&from.path],
+            Self::Path { from, to } => vec![&from.path, &to.path],
             Self::Around { cursors } => {
                 let mut paths: Vec<&str> = cursors.iter().map(|at| at.path.as_str()).collect();
                 paths.sort_unstable();

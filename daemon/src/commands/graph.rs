@@ -1,10 +1,9 @@
-//! `fovea def`, `refs`, `callers`, `callees`, `impact` and `hierarchy`.
+//! `fovea def`, `refs`, `callers`, `callees`, `implementations` and `hierarchy`.
 
 use fovea_api::{Answer, At, Freshness, Method};
 
 use super::{Context, print, target};
 use crate::{
-    cli::ImpactArgs,
     exit_codes::ExitCode,
     output::{Failure, Output, Style},
 };
@@ -64,22 +63,14 @@ pub(super) fn callees(context: &mut Context, target: &str) -> Result<ExitCode, F
     context.show(answer, edges)
 }
 
-pub(super) fn impact(context: &mut Context, args: &ImpactArgs) -> Result<ExitCode, Failure> {
-    let limit = args.limit;
-    let answer = ask(context, &args.target, |at| Method::Impact { at, limit })?;
+pub(super) fn implementations(context: &mut Context, target: &str) -> Result<ExitCode, Failure> {
+    let answer = ask(context, target, |at| Method::Implementations { at })?;
     context.show(answer, |out, answer| {
-        let Answer::Impact { reached, has_more, .. } = answer else { return false };
-        for found in reached {
-            out.styled(Style::Dim, &format!("{:>2} ", found.n_steps));
-            if found.is_test {
-                out.styled(Style::Good, "test ");
-            }
-            print::symbol(out, &found.symbol);
+        let Answer::Definitions { symbols, .. } = answer else { return false };
+        for symbol in symbols {
+            print::symbol(out, symbol);
         }
-        if *has_more {
-            out.styled(Style::Dim, "   there is more; --limit shows it").line();
-        }
-        !reached.is_empty()
+        !symbols.is_empty()
     })
 }
 
@@ -101,7 +92,7 @@ pub(super) fn hierarchy(context: &mut Context, target: &str) -> Result<ExitCode,
     })
 }
 
-fn ask(
+pub(super) fn ask(
     context: &Context,
     target: &str,
     method: impl FnOnce(At) -> Method,
@@ -110,7 +101,7 @@ fn ask(
     workspace.ask(method(at))
 }
 
-fn edges(out: &mut Output, answer: &Answer) -> bool {
+pub(super) fn edges(out: &mut Output, answer: &Answer) -> bool {
     let Answer::Edges { edges, .. } = answer else { return false };
     for edge in edges {
         print::symbol(out, &edge.symbol);

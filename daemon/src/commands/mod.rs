@@ -26,6 +26,7 @@ mod symbols;
 mod target;
 mod top;
 mod unit;
+mod walks;
 
 use std::path::{Path, PathBuf};
 
@@ -123,8 +124,15 @@ fn dispatch(command: Command, context: &mut Context) -> Result<ExitCode, Failure
         Command::Refs(args) => graph::references(context, &args.target),
         Command::Callers(args) => graph::callers(context, &args.target),
         Command::Callees(args) => graph::callees(context, &args.target),
-        Command::Impact(args) => graph::impact(context, &args),
+        Command::Impact(args) => walks::impact(context, &args),
         Command::Hierarchy(args) => graph::hierarchy(context, &args.target),
+        Command::Implementations(args) => graph::implementations(context, &args.target),
+        Command::Tests(args) => walks::tests(context, &args),
+        Command::Mentions(args) => walks::mentions(context, &args.target),
+        Command::Names(args) => walks::names(context, &args),
+        Command::Near(args) => walks::near(context, &args),
+        Command::Path(args) => walks::path(context, &args),
+        Command::Dead(args) => walks::dead(context, &args),
         Command::Graph(args) => picture::run(context, &args),
         Command::Symbols(args) => symbols::run(context, &args),
         Command::Outline(args) => outline::run(context, &args),
@@ -198,7 +206,8 @@ impl Context {
     /// The engine, with `root` open and indexed. Long indexing shows its progress on a terminal.
     pub(crate) fn open(&self, root: &Path) -> Result<Workspace, Failure> {
         let (connection, status) = index::open(self, root)?;
-        Ok(Workspace { connection, root: root.to_owned(), status })
+        let deadline_ms = self.global.deadline_ms;
+        Ok(Workspace { connection, root: root.to_owned(), status, deadline_ms })
     }
 
     /// Shows an answer: as JSON, or by `show`, which says whether there was anything.
@@ -214,6 +223,9 @@ impl Context {
         {
             let files = crate::output::count(freshness.n_pending, "changed file");
             note(&format!("{files} not in the index yet; `fovea sync` waits for them"));
+        }
+        if freshness.is_some_and(|freshness| freshness.cut) && !self.global.json {
+            note("the deadline passed; there may be more");
         }
         let mut text = Output::plain();
         let has_content = if self.out.is_json() {
@@ -244,11 +256,13 @@ pub(crate) struct Workspace {
     pub(crate) connection: Connection,
     pub(crate) root: PathBuf,
     pub(crate) status: WorkspaceStatus,
+    /// Of each question.
+    deadline_ms: Option<u64>,
 }
 
 impl Workspace {
     pub(crate) fn ask(&self, method: Method) -> Result<(Answer, Option<Freshness>), Failure> {
-        Ok(self.connection.call(Some(&self.root), None, method)?)
+        Ok(self.connection.call(Some(&self.root), self.deadline_ms, method)?)
     }
 }
 

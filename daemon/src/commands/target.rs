@@ -142,7 +142,32 @@ pub(crate) fn open(context: &Context, target: &str) -> Result<(Workspace, At), F
         return Ok((workspace, place.at));
     }
     let workspace = context.open(&context.root(None)?)?;
-    let symbols = named(&workspace, target)?;
+    let at = of_name(&workspace, target)?;
+    Ok((workspace, at))
+}
+
+/// A further target in a workspace that is open.
+pub(crate) fn place_in(
+    context: &Context,
+    workspace: &Workspace,
+    target: &str,
+) -> Result<At, Failure> {
+    if parse(target).is_none() {
+        return of_name(workspace, target);
+    }
+    let place = place(context, target, None)?;
+    if place.root == workspace.root {
+        return Ok(place.at);
+    }
+    let message = format!(
+        "`{target}` lies in another workspace, `{}`; give one --root for both",
+        place.root.display()
+    );
+    Err(Failure::new(ExitCode::Usage, message))
+}
+
+fn of_name(workspace: &Workspace, target: &str) -> Result<At, Failure> {
+    let symbols = named(workspace, target)?;
     let Some(symbol) = symbols.first() else {
         let message = format!(
             "no symbol is named `{target}` in `{}`; `fovea search` finds similar names",
@@ -160,13 +185,12 @@ pub(crate) fn open(context: &Context, target: &str) -> Result<(Workspace, At), F
         )));
     }
     let location = &symbol.location;
-    let at = At {
+    Ok(At {
         path: location.path.clone(),
         line: location.start_line,
         column: location.start_column,
         encoding: Encoding::Utf16,
-    };
-    Ok((workspace, at))
+    })
 }
 
 /// The definitions of a name, best first. `Type.method` and `module::function` narrow by container.

@@ -347,7 +347,7 @@ impl Workspace {
     pub fn freshness(&self) -> Freshness {
         let state = self.shared.lock();
         let generation = self.shared.snapshot.load().as_ref().map_or(0, |s| s.generation().0);
-        Freshness { generation, n_pending: state.n_pending(), fresh: state.is_fresh() }
+        Freshness { generation, n_pending: state.n_pending(), fresh: state.is_fresh(), cut: false }
     }
 
     #[must_use]

@@ -230,7 +230,7 @@ fn head(text: &str, n_tokens: usize) -> usize {
     end
 }
 
-fn bad_query(err: QueryError) -> ApiError {
+pub(super) fn bad_query(err: QueryError) -> ApiError {
     let code = match err {
         QueryError::NothingThere => ErrorCode::NotFound,
         _ => ErrorCode::BadRequest,

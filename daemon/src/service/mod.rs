@@ -12,6 +12,7 @@ mod pool;
 mod query;
 mod session;
 mod views;
+mod walks;
 mod workspaces;
 
 use std::{
@@ -255,7 +256,8 @@ impl Service {
         };
         let result = self.ask(&workspace, running, method, events);
         let result = if running.is_cancelled() { Err(cancelled()) } else { result };
-        (result, Some(workspace.freshness()))
+        let cut = running.deadline().is_some_and(|deadline| Instant::now() >= deadline);
+        (result, Some(Freshness { cut, ..workspace.freshness() }))
     }
 
     /// Questions about a workspace, and what happens to it.
@@ -334,6 +336,14 @@ impl Service {
             Method::Callers { at } => query(Some(&at.path))?.callers(&at),
             Method::Callees { at } => query(Some(&at.path))?.callees(&at),
             Method::Impact { at, limit } => query(Some(&at.path))?.impact(&at, limit),
+            Method::Tests { at, limit } => query(Some(&at.path))?.tests(&at, limit),
+            Method::Documents { at } => query(Some(&at.path))?.documents(&at),
+            Method::Near { at, limit } => query(Some(&at.path))?.near(&at, limit),
+            Method::Path { from, to } => query(Some(&from.path))?.path(&from, &to),
+            Method::Dead { path, limit, with_public } => {
+                query(None)?.dead(path.as_deref(), limit, with_public)
+            }
+            Method::Members { at, limit } => query(Some(&at.path))?.members(&at, limit),
             Method::Symbols { query: text, limit } => {
                 Ok(query(None)?.workspace_symbols(&text, limit))
             }

@@ -6,9 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fovea_api::{
-    Answer, ApiError, At, CompletionItem, Encoding, ErrorCode, OutlineText, ReachedView,
-};
+use fovea_api::{Answer, ApiError, At, CompletionItem, Encoding, ErrorCode, OutlineText};
 use fovea_context::{Estimate, OutlineFocus, PlanRequest, outline, ranked_offers};
 use fovea_indexer::{
     Cancel, FileId, Snapshot, SymbolId,
@@ -29,9 +27,6 @@ const EDIT: Duration = Duration::from_millis(500);
 
 /// Text of one page of a dump: half a frame, as JSON escapes its line ends.
 const DUMP_PAGE_BYTES: usize = 16 << 20;
-
-/// Symbols in the answer to one question about impact, at most.
-const MAX_REACHED: usize = 1_000;
 
 /// One question's view of its workspace.
 pub(super) struct Query<'a> {
@@ -238,7 +233,7 @@ impl<'a> Query<'a> {
         self.edges(at, |of| self.snapshot.graph().callees(of, &self.cancel), |edge| edge.to)
     }
 
-    fn edges(
+    pub(super) fn edges(
         &self,
         at: &At,
         edges: impl Fn(SymbolId) -> Vec<Edge>,
@@ -251,25 +246,6 @@ impl<'a> Query<'a> {
         let edges = edges(of.symbol);
         let edges = edges.iter().filter_map(|edge| views.edge(edge, other(edge))).collect();
         Ok(Answer::Edges { of: views.symbol(of.symbol, of.certainty), edges })
-    }
-
-    pub(super) fn impact(&self, at: &At, limit: usize) -> Result<Answer> {
-        let Some(of) = self.symbol_at(at)? else {
-            return Ok(Answer::Impact { of: None, reached: Vec::new(), has_more: false });
-        };
-        let limit = limit.clamp(1, MAX_REACHED);
-        let mut found = self.snapshot.graph().impact(of.symbol, limit + 1, &self.cancel);
-        let has_more = found.len() > limit;
-        found.truncate(limit);
-        let views = self.views();
-        let reached = found.into_iter().filter_map(|(id, n_steps)| {
-            let facts = self.snapshot.facts(id.file)?;
-            let is_test = facts.symbols.get(id.index as usize)?.is_test;
-            let symbol = views.symbol(id, Certainty::Exact)?;
-            Some(ReachedView { symbol, n_steps, is_test })
-        });
-        let reached = reached.collect();
-        Ok(Answer::Impact { of: views.symbol(of.symbol, of.certainty), reached, has_more })
     }
 
     pub(super) fn workspace_symbols(&self, query: &str, limit: usize) -> Answer {

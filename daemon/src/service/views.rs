@@ -171,7 +171,7 @@ fn role_name(role: Role) -> &'static str {
     }
 }
 
-fn edge_name(kind: EdgeKind) -> &'static str {
+pub(super) fn edge_name(kind: EdgeKind) -> &'static str {
     match kind {
         EdgeKind::References => "references",
         EdgeKind::Calls => "calls",

@@ -7,7 +7,9 @@
 //!
 //! [`rust`] and [`python`] own their language's rules; other languages get `name-only` edges.
 
+mod dead;
 mod names;
+mod path;
 pub mod python;
 mod queries;
 pub(crate) mod resolver;
@@ -17,6 +19,8 @@ mod store;
 pub(crate) mod tests;
 mod walk;
 
+pub use dead::Dead;
+pub use path::Step;
 pub use store::Graph;
 
 use serde::{Deserialize, Serialize};

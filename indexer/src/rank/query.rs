@@ -71,29 +71,37 @@ impl Filters {
 
 /// A glob over the whole path, or a part of it.
 #[derive(Clone, Debug)]
-pub(crate) enum PathFilter {
+pub struct PathFilter(Pattern);
+
+#[derive(Clone, Debug)]
+enum Pattern {
     Part(String),
     Glob(globset::GlobMatcher),
 }
 
 impl PathFilter {
-    pub(crate) fn new(pattern: &str) -> Result<Self, QueryError> {
+    /// # Errors
+    /// If the pattern is no valid glob.
+    pub fn new(pattern: &str) -> Result<Self, QueryError> {
         if !pattern.contains(['*', '?', '[', '{']) {
-            return Ok(Self::Part(pattern.trim_start_matches("./").to_owned()));
+            let part = pattern.trim_start_matches("./").to_owned();
+            return Ok(Self(Pattern::Part(part)));
         }
         let glob = GlobBuilder::new(pattern).literal_separator(true).build();
         let glob = glob.map_err(|error| QueryError::Path {
             pattern: pattern.chars().take(80).collect(),
             reason: error.kind().to_string(),
         })?;
-        Ok(Self::Glob(glob.compile_matcher()))
+        Ok(Self(Pattern::Glob(glob.compile_matcher())))
     }
 
-    pub(crate) fn matches(&self, path: &str) -> bool {
-        match self {
-            Self::Part(part) => path.contains(part.as_str()),
+    /// True if the file at `path` is meant.
+    #[must_use]
+    pub fn matches(&self, path: &str) -> bool {
+        match &self.0 {
+            Pattern::Part(part) => path.contains(part.as_str()),
             // `*.rs` means any folder, as in a .gitignore.
-            Self::Glob(glob) => {
+            Pattern::Glob(glob) => {
                 glob.is_match(path)
                     || !glob.glob().glob().contains('/')
                         && glob.is_match(path.rsplit('/').next().unwrap_or(path))

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::few::Few;
 use crate::text::ByteRange;
 
 /// Index into [`RustFacts::names`].
@@ -41,9 +42,9 @@ pub struct Path {
     pub qualified: Option<TypeId>,
     /// Its trait.
     pub of_trait: Option<TypeId>,
-    pub segments: Box<[Name]>,
+    pub segments: Few,
     /// Generic arguments of the last segment that has any.
-    pub args: Box<[TypeId]>,
+    pub args: Few,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -168,7 +169,7 @@ pub struct Item {
     /// A field's, constant's or parameter's type, a function's result, an alias' target.
     pub ty: Option<TypeId>,
     /// Bounds of a type parameter or associated type, supertraits of a trait.
-    pub bounds: Vec<TypeId>,
+    pub bounds: Few,
     /// A function with a `self` parameter.
     pub has_self: bool,
     /// An `async` function.
@@ -221,6 +222,14 @@ impl RustFacts {
     #[must_use]
     pub fn name(&self, name: Name) -> &str {
         self.names.get(name as usize).map_or("", |name| name)
+    }
+
+    /// True if the symbol of this index is an `impl` of a trait.
+    #[must_use]
+    pub fn is_trait_impl(&self, symbol: u32) -> bool {
+        let item = self.items.get(symbol as usize);
+        item.and_then(|item| item.implementation)
+            .is_some_and(|number| self.impls[number as usize].of_trait.is_some())
     }
 
     /// The innermost scope around `offset`.

@@ -499,12 +499,11 @@ impl Query<'_> {
         if let Some(kept) = kept {
             return kept;
         }
-        let was_cut = self.was_cut.replace(false);
-        let ty = self.deeper(MAX_DEPTH, || self.expr_inner(file, expr));
-        if !self.was_cut.get() {
+        let work = || self.deeper(MAX_DEPTH, || self.expr_inner(file, expr));
+        let (ty, is_whole) = self.noting(work);
+        if is_whole {
             self.project.types.write().expect("no panic while locked").insert(key, ty.clone());
         }
-        self.was_cut.set(self.was_cut.get() | was_cut);
         ty
     }
 
@@ -609,8 +608,8 @@ impl Query<'_> {
 
     fn path_value(&self, file: FileId, path: u32) -> Ty {
         let Some((_, here)) = self.file(file) else { return Ty::Unknown };
-        let segments = &here.paths[path as usize].segments;
-        if let [only] = **segments
+        let segments = &*here.paths[path as usize].segments;
+        if let [only] = *segments
             && here.name(only) == "self"
         {
             let at = here.paths[path as usize].at;

@@ -234,7 +234,7 @@ impl Query<'_> {
         let Some((_, here)) = self.file(symbol.file) else { return Vec::new() };
         let Some(item) = here.items.get(symbol.index as usize) else { return Vec::new() };
         let mut traits = Vec::new();
-        for &bound in &item.bounds {
+        for &bound in &*item.bounds {
             match self.ty(symbol.file, bound) {
                 Ty::Bounds(found) => traits.extend(found),
                 Ty::Adt(found, _) => traits.push(found),
@@ -250,29 +250,29 @@ impl Query<'_> {
         if let Some(found) = kept.read().expect("no panic while locked").get(&symbol) {
             return found.clone();
         }
-        let was_cut = self.was_cut.replace(false);
-        let mut found = Vec::new();
-        let names = self.graph.symbol(symbol).map(|facts| self.graph.names_of(&facts.name));
-        for name in names.unwrap_or_default() {
-            for implementation in self.graph.symbols_named(&name) {
-                if self.kind(implementation) == Some(SymbolKind::Impl)
-                    && let Ty::Adt(target, args) = self.type_named(implementation)
-                    && target == symbol
-                {
-                    found.push(Implementation {
-                        symbol: implementation,
-                        args,
-                        is_of_trait: self.is_trait_impl(implementation),
-                        of_trait: self.trait_of(implementation),
-                    });
+        let (found, is_whole) = self.noting(|| {
+            let mut found = Vec::new();
+            let names = self.graph.symbol(symbol).map(|facts| self.graph.names_of(&facts.name));
+            for name in names.unwrap_or_default() {
+                for implementation in self.graph.symbols_named(&name) {
+                    if self.kind(implementation) == Some(SymbolKind::Impl)
+                        && let Ty::Adt(target, args) = self.type_named(implementation)
+                        && target == symbol
+                    {
+                        found.push(Implementation {
+                            symbol: implementation,
+                            args,
+                            is_of_trait: self.is_trait_impl(implementation),
+                            of_trait: self.trait_of(implementation),
+                        });
+                    }
                 }
             }
-        }
-        let found: Arc<[Implementation]> = found.into();
-        if !self.was_cut.get() {
+            Arc::<[Implementation]>::from(found)
+        });
+        if is_whole {
             kept.write().expect("no panic while locked").insert(symbol, found.clone());
         }
-        self.was_cut.set(self.was_cut.get() | was_cut);
         found
     }
 

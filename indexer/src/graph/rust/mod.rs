@@ -5,6 +5,7 @@
 
 mod cfg;
 pub mod facts;
+pub mod few;
 mod infer;
 pub mod manifest;
 mod members;
@@ -16,7 +17,7 @@ mod std_names;
 mod tests;
 
 pub use facts::RustFacts;
-pub(crate) use project::{Project, declarations};
+pub(crate) use project::{Project, declarations, rust as rust_facts};
 
 use self::{
     facts::{ExprId, Ref, Space},

@@ -1,13 +1,18 @@
 //! Paths: from the first segment's scope, through modules, uses, globs and types.
 
-use std::{cell::Cell, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    sync::Arc,
+};
 
+use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 
 use super::{
     facts::{PathId, RustFacts, ScopeId, ScopeKind, Space},
     infer::Ty,
-    project::{Entry, Module, Project, rust, shows_items},
+    project::{Entry, Module, NameInModule, Project, rust, shows_items},
     std_names,
 };
 use crate::{FileFacts, FileId, SymbolId, facts::SymbolKind, graph::Graph};
@@ -31,6 +36,18 @@ pub(crate) struct Query<'g> {
     pub(crate) depth: Cell<u32>,
     /// Nested lookups met the bound: the answer may be incomplete and is not kept.
     pub(crate) was_cut: Cell<bool>,
+    /// Lookups under way, outermost first.
+    under_way: RefCell<Vec<Lookup>>,
+    /// The outermost of them that a nested lookup came back to; what lies between is only right as a
+    /// part of it. [`usize::MAX`] if none did.
+    came_back_to: Cell<usize>,
+}
+
+/// A lookup that may come back to itself: modules import each other's names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Lookup {
+    Name(NameInModule),
+    Globs(FileId, ScopeId),
 }
 
 impl<'g> Query<'g> {
@@ -40,7 +57,43 @@ impl<'g> Query<'g> {
             project: graph.rust_project(),
             depth: Cell::new(0),
             was_cut: Cell::new(false),
+            under_way: RefCell::default(),
+            came_back_to: Cell::new(usize::MAX),
         }
+    }
+
+    /// Runs `work`, and says whether its result may be kept: neither was a nested lookup cut, nor did
+    /// one come back to a lookup that is still under way.
+    pub(crate) fn noting<T>(&self, work: impl FnOnce() -> T) -> (T, bool) {
+        let was_cut = self.was_cut.replace(false);
+        let came_back_to = self.came_back_to.replace(usize::MAX);
+        let result = work();
+        let is_whole = !self.was_cut.get() && self.came_back_to.get() == usize::MAX;
+        self.was_cut.set(self.was_cut.get() | was_cut);
+        self.came_back_to.set(self.came_back_to.get().min(came_back_to));
+        (result, is_whole)
+    }
+
+    /// Runs `work` for `lookup`, or answers the default if that is under way. Also says whether the
+    /// result may be kept.
+    fn once<T: Default>(&self, lookup: Lookup, work: impl FnOnce() -> T) -> (T, bool) {
+        let depth = self.under_way.borrow().len();
+        let at = self.under_way.borrow().iter().position(|other| *other == lookup);
+        if let Some(at) = at {
+            self.came_back_to.set(self.came_back_to.get().min(at));
+            return (T::default(), false);
+        }
+        self.under_way.borrow_mut().push(lookup);
+        let was_cut = self.was_cut.replace(false);
+        let before = self.came_back_to.replace(usize::MAX);
+        let result = self.deeper(MAX_LOOKUP_DEPTH, work);
+        self.under_way.borrow_mut().pop();
+        // What came back to this lookup itself is complete with it.
+        let outside = Some(self.came_back_to.get()).filter(|&to| to < depth).unwrap_or(usize::MAX);
+        let is_whole = !self.was_cut.get() && outside == usize::MAX;
+        self.was_cut.set(self.was_cut.get() | was_cut);
+        self.came_back_to.set(before.min(outside));
+        (result, is_whole)
     }
 
     pub(crate) fn file(&self, file: FileId) -> Option<(&'g FileFacts, &'g RustFacts)> {
@@ -178,9 +231,9 @@ impl<'g> Query<'g> {
                 return vec![def];
             }
             if items.is_empty() && is_block {
-                for &glob in index.globs.get(&scope).into_iter().flatten() {
-                    items.extend(self.through_glob(file, glob, name, space));
-                }
+                let globs = self.glob_targets(file, scope);
+                let around = Module { file, scope };
+                items = self.through_globs(around, &globs, name, space);
             }
             if !items.is_empty() {
                 return items;
@@ -319,50 +372,21 @@ impl<'g> Query<'g> {
         if let Some(kept) = kept {
             return kept;
         }
-        let was_cut = self.was_cut.replace(false);
-        let found: Arc<[Def]> =
-            self.deeper(MAX_LOOKUP_DEPTH, || self.in_module_inner(module, name, space)).into();
-        if !self.was_cut.get() {
-            self.project
-                .in_module
-                .write()
-                .expect("no panic while locked")
-                .insert(key, found.clone());
+        let lookup = Lookup::Name(key.clone());
+        let (found, is_whole) = self.once(lookup, || self.in_module_inner(module, name, space));
+        let found: Arc<[Def]> = found.into();
+        if is_whole {
+            let kept = &self.project.in_module;
+            kept.write().expect("no panic while locked").insert(key, found.clone());
         }
-        self.was_cut.set(self.was_cut.get() | was_cut);
         found
     }
 
     fn in_module_inner(&self, module: Module, name: &str, space: Space) -> Vec<Def> {
-        let Some((facts, _)) = self.file(module.file) else { return Vec::new() };
-        let index = self.project.index(self.graph, module.file);
-        let entries = index.by_name.get(name).map(|e| e.as_slice()).unwrap_or_default();
-        let mut found = Vec::new();
-        let here = entries.iter().filter(|(scope, _)| *scope == module.scope).map(|(_, e)| *e);
-        let entries = self.built(module.file, here.collect());
-        for &entry in &entries {
-            if let Entry::Symbol(symbol) = entry
-                && fits(facts.symbols[symbol as usize].kind, space)
-            {
-                found.push(self.def_of(SymbolId { file: module.file, index: symbol }));
-            }
-        }
+        let mut found = self.own_names(module, name, space);
         if found.is_empty() {
-            for &entry in &entries {
-                if let Entry::Use(number) = entry {
-                    found.extend(self.used(module.file, number, space));
-                }
-            }
-        }
-        // A module that only a macro declares.
-        if found.is_empty() && matches!(space, Space::Type | Space::Any) {
-            let files = self.project.tree.child_files(self.graph, module, name);
-            found.extend(files.iter().map(|&file| Def::Module(Module { file, scope: 0 })));
-        }
-        if found.is_empty() {
-            for &glob in index.globs.get(&module.scope).into_iter().flatten() {
-                found.extend(self.through_glob(module.file, glob, name, space));
-            }
+            let globs = self.glob_targets(module.file, module.scope);
+            found = self.through_globs(module, &globs, name, space);
         }
         let mut unique: Vec<Def> = Vec::new();
         for def in found {
@@ -371,6 +395,116 @@ impl<'g> Query<'g> {
             }
         }
         unique
+    }
+
+    /// `name` among what a module itself declares: items, then named uses, then child modules.
+    fn own_names(&self, module: Module, name: &str, space: Space) -> Vec<Def> {
+        let Some((facts, _)) = self.file(module.file) else { return Vec::new() };
+        let index = self.project.index(self.graph, module.file);
+        let mut found = Vec::new();
+        if let Some(entries) = index.by_name.get(name) {
+            let here = entries.iter().filter(|(scope, _)| *scope == module.scope).map(|(_, e)| *e);
+            let entries = self.built(module.file, here.collect());
+            for &entry in &entries {
+                if let Entry::Symbol(symbol) = entry
+                    && fits(facts.symbols[symbol as usize].kind, space)
+                {
+                    found.push(self.def_of(SymbolId { file: module.file, index: symbol }));
+                }
+            }
+            if found.is_empty() {
+                for &entry in &entries {
+                    if let Entry::Use(number) = entry {
+                        found.extend(self.used(module.file, number, space));
+                    }
+                }
+            }
+        }
+        // A module that only a macro declares.
+        if found.is_empty() && matches!(space, Space::Type | Space::Any) {
+            let files = self.project.tree.child_files(self.graph, module, name);
+            found.extend(files.iter().map(|&file| Def::Module(Module { file, scope: 0 })));
+        }
+        found
+    }
+
+    /// `name` in the modules and enums that globs lead to, and behind the globs of those modules
+    /// that do not have it. Modules are gone through once, however they import each other.
+    fn through_globs(&self, from: Module, globs: &[Def], name: &str, space: Space) -> Vec<Def> {
+        let mut found = Vec::new();
+        let mut seen: FxHashSet<Module> = FxHashSet::from_iter([from]);
+        let mut waiting: VecDeque<Def> = globs.iter().cloned().collect();
+        while let Some(def) = waiting.pop_front() {
+            match def {
+                Def::Symbol(of) => found.extend(self.variant(of, name)),
+                Def::Module(module) if seen.insert(module) => {
+                    let mut own = self.own_names(module, name, space);
+                    if own.is_empty() && matches!(space, Space::Macro | Space::Any) {
+                        own = self.exported_macros(module, name);
+                    }
+                    if own.is_empty() {
+                        let globs = self.glob_targets(module.file, module.scope);
+                        waiting.extend(globs.iter().cloned());
+                    }
+                    found.extend(own);
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// The project's modules and enums that the globs of a scope lead to. Kept for the snapshot.
+    fn glob_targets(&self, file: FileId, scope: ScopeId) -> Arc<[Def]> {
+        let index = self.project.index(self.graph, file);
+        let Some(globs) = index.globs.get(&scope) else { return Arc::default() };
+        let kept = &self.project.globs;
+        if let Some(found) = kept.read().expect("no panic while locked").get(&(file, scope)) {
+            return found.clone();
+        }
+        let (found, is_whole) = self.once(Lookup::Globs(file, scope), || {
+            let mut found: Vec<Def> = Vec::new();
+            for &glob in globs {
+                for def in self.glob_target(file, glob) {
+                    if !found.contains(&def) {
+                        found.push(def);
+                    }
+                }
+            }
+            found
+        });
+        let found: Arc<[Def]> = found.into();
+        if is_whole {
+            let mut kept = kept.write().expect("no panic while locked");
+            kept.insert((file, scope), found.clone());
+        }
+        found
+    }
+
+    fn glob_target(&self, file: FileId, glob: u32) -> Vec<Def> {
+        let Some((_, here)) = self.file(file) else { return Vec::new() };
+        let import = &here.uses[glob as usize];
+        let first = here.paths.get(import.path as usize).and_then(|path| path.segments.first());
+        let first = first.map_or("", |&name| here.name(name));
+        // A library's name is looked up first: what leads out of the project has no names for us,
+        // and need not be looked for behind the very globs that are asked about.
+        let module = Module { file, scope: here.module_of(import.scope) };
+        if self.project.tree.crate_named(file, first) == Some(None)
+            && self.own_names(module, first, Space::Type).is_empty()
+        {
+            return Vec::new();
+        }
+        let from = self.path(file, import.path, usize::MAX, Space::Type);
+        from.into_iter()
+            .filter_map(|def| match def {
+                Def::Symbol(symbol) => match self.type_named(symbol) {
+                    Ty::Adt(of, _) => Some(Def::Symbol(of)),
+                    _ => None,
+                },
+                Def::Module(_) => Some(def),
+                Def::External(_) => None,
+            })
+            .collect()
     }
 
     /// Of several alternatives under one name those that an ordinary build has; all of them if it
@@ -444,25 +578,6 @@ impl<'g> Query<'g> {
             found = found.iter().flat_map(|def| self.inside(def, name, Space::Any)).collect();
         }
         found
-    }
-
-    fn through_glob(&self, file: FileId, glob: u32, name: &str, space: Space) -> Vec<Def> {
-        self.deeper(MAX_LOOKUP_DEPTH, || {
-            let Some((_, here)) = self.file(file) else { return Vec::new() };
-            let import = &here.uses[glob as usize];
-            let from = self.path(file, import.path, usize::MAX, Space::Type);
-            from.iter()
-                .filter(|def| !matches!(def, Def::External(_)))
-                .flat_map(|def| match def {
-                    Def::Symbol(symbol) => match self.type_named(*symbol) {
-                        Ty::Adt(of, _) => self.variant(of, name).into_iter().collect(),
-                        _ => Vec::new(),
-                    },
-                    Def::Module(_) => self.inside(def, name, space),
-                    _ => Vec::new(),
-                })
-                .collect()
-        })
     }
 
     fn variant(&self, of: SymbolId, name: &str) -> Option<Def> {

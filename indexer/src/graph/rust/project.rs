@@ -26,7 +26,10 @@ pub(crate) struct Module {
 }
 
 /// A name looked up in a module, in one name space.
-type NameInModule = (Module, Box<str>, Space);
+pub(crate) type NameInModule = (Module, Box<str>, Space);
+
+/// What the globs of each scope lead to.
+type GlobTargets = FxHashMap<(FileId, ScopeId), Arc<[Def]>>;
 
 /// What is derived from the whole snapshot: built on first use, dropped with the snapshot.
 #[derive(Debug, Default)]
@@ -34,6 +37,7 @@ pub(crate) struct Project {
     pub(crate) tree: Arc<Tree>,
     indexes: RwLock<FxHashMap<FileId, Arc<FileIndex>>>,
     pub(crate) in_module: RwLock<FxHashMap<NameInModule, Arc<[Def]>>>,
+    pub(crate) globs: RwLock<GlobTargets>,
     pub(crate) types: RwLock<FxHashMap<(FileId, ExprId), Ty>>,
     pub(crate) implementations: RwLock<FxHashMap<SymbolId, Arc<[Implementation]>>>,
 }
@@ -55,8 +59,8 @@ pub(crate) struct Tree {
     crates: Vec<Crate>,
     /// Crate and place of each module file.
     places: FxHashMap<FileId, Place>,
-    /// `(declaring file, inline modules and name joined by "::")` -> files.
-    children: FxHashMap<(FileId, String), Vec<FileId>>,
+    /// Declaring file -> inline modules and name joined by "::" -> files.
+    children: FxHashMap<FileId, FxHashMap<String, Vec<FileId>>>,
 }
 
 #[derive(Debug)]
@@ -254,7 +258,8 @@ impl Tree {
                 };
                 for candidate in candidates {
                     if let Some(&child) = by_path.get(candidate.as_str()) {
-                        let children = self.children.entry((file, key.clone())).or_default();
+                        let children =
+                            self.children.entry(file).or_default().entry(key.clone()).or_default();
                         if !children.contains(&child) {
                             children.push(child);
                         }
@@ -299,7 +304,8 @@ impl Tree {
             match parent {
                 Some(parent) => {
                     let krate = self.places[&parent].krate;
-                    self.children.entry((parent, name.to_owned())).or_default().push(file);
+                    let children = self.children.entry(parent).or_default();
+                    children.entry(name.to_owned()).or_default().push(file);
                     self.claim(graph, by_path, file, krate, Some((parent, name.to_owned())));
                 }
                 None => {
@@ -420,10 +426,14 @@ impl Tree {
 
     /// The files that `mod name;` in `module` leads to.
     pub(crate) fn child_files(&self, graph: &Graph, module: Module, name: &str) -> &[FileId] {
+        let Some(children) = self.children.get(&module.file) else { return &[] };
+        if module.scope == 0 {
+            return children.get(name).map_or(&[], Vec::as_slice);
+        }
         let Some(facts) = graph.facts(module.file) else { return &[] };
         let Some(rust) = rust(facts) else { return &[] };
         let key = key(facts, rust, module.scope, name);
-        self.children.get(&(module.file, key)).map_or(&[], Vec::as_slice)
+        children.get(&key).map_or(&[], Vec::as_slice)
     }
 
     /// The module around `module`.

@@ -2,7 +2,7 @@
 
 use tree_sitter::{Node, Tree};
 
-use super::{Extractor, Open, Prefix, lower};
+use super::{Extractor, F, K, Kinds, Open, Prefix, lower};
 use crate::{
     facts::{Role, SymbolKind},
     graph::rust::facts::{Impl, Item, Origin, Path, Ref, ScopeKind, Space, Use},
@@ -13,12 +13,12 @@ use crate::{
 impl<'a> Extractor<'a> {
     fn is_public(&self, node: Node<'_>) -> bool {
         let mut cursor = node.walk();
-        node.children(&mut cursor).take(3).any(|child| child.kind() == "visibility_modifier")
+        node.children(&mut cursor).take(3).any(|child| child.k() == K::VisibilityModifier)
     }
 
     pub(super) fn module(&mut self, node: Node<'_>, depth: usize, prefix: Prefix) {
-        let Some(name) = node.child_by_field_name("name") else { return };
-        let body = node.child_by_field_name("body");
+        let Some(name) = node.field(F::Name) else { return };
+        let body = node.field(F::Body);
         let signature_end = body.map_or(node.end_byte(), |body| body.start_byte()) as u32;
         let file_module = body.is_none().then(|| prefix.path.clone());
         let facts = Item { file_module, ..Item::default() };
@@ -45,8 +45,8 @@ impl<'a> Extractor<'a> {
         depth: usize,
         prefix: Prefix,
     ) {
-        let Some(name) = node.child_by_field_name("name") else { return };
-        let body = node.child_by_field_name("body").filter(|_| kind != SymbolKind::Variant);
+        let Some(name) = node.field(F::Name) else { return };
+        let body = node.field(F::Body).filter(|_| kind != SymbolKind::Variant);
         let signature_end = body.map_or(node.end_byte(), |body| body.start_byte()) as u32;
         let is_public = self.is_public(node)
             || matches!(kind, SymbolKind::Variant) && self.parent_is_public()
@@ -58,8 +58,8 @@ impl<'a> Extractor<'a> {
         self.parents.push(symbol);
         let scope = self.push_scope(item, ScopeKind::Item(symbol));
         self.open.push((depth, Open::Both));
-        let ty = self.type_field(node, "type");
-        let bounds = self.bounds(node.child_by_field_name("bounds"));
+        let ty = self.type_field(node, F::Type);
+        let bounds = self.bounds(node.field(F::Bounds));
         let facts = &mut self.facts.items[symbol as usize];
         facts.inner = Some(scope);
         facts.ty = ty;
@@ -71,9 +71,9 @@ impl<'a> Extractor<'a> {
     }
 
     pub(super) fn implementation(&mut self, node: Node<'_>, depth: usize, prefix: Prefix) {
-        let Some(self_node) = node.child_by_field_name("type") else { return };
+        let Some(self_node) = node.field(F::Type) else { return };
         let name = type_name(self_node);
-        let body = node.child_by_field_name("body");
+        let body = node.field(F::Body);
         let signature_end = body.map_or(node.end_byte(), |body| body.start_byte()) as u32;
         let item = tags::range(node);
         let kind = SymbolKind::Impl;
@@ -83,7 +83,7 @@ impl<'a> Extractor<'a> {
         let scope = self.push_scope(item, ScopeKind::Impl(number));
         self.open.push((depth, Open::Both));
         let self_type = self.ty(self_node);
-        let of_trait = self.type_field(node, "trait");
+        let of_trait = self.type_field(node, F::Trait);
         self.facts.impls.push(Impl { symbol, self_type, of_trait });
         let facts = &mut self.facts.items[symbol as usize];
         facts.inner = Some(scope);
@@ -91,8 +91,8 @@ impl<'a> Extractor<'a> {
     }
 
     pub(super) fn function(&mut self, node: Node<'_>, depth: usize, prefix: Prefix) {
-        let Some(name) = node.child_by_field_name("name") else { return };
-        let body = node.child_by_field_name("body");
+        let Some(name) = node.field(F::Name) else { return };
+        let body = node.field(F::Body);
         let signature_end = body.map_or(node.end_byte(), |body| body.start_byte()) as u32;
         let in_type = self.parents.last().is_some_and(|&parent| {
             matches!(self.symbols[parent as usize].kind, SymbolKind::Impl | SymbolKind::Trait)
@@ -106,10 +106,10 @@ impl<'a> Extractor<'a> {
         self.parents.push(symbol);
         let scope = self.push_scope(item, ScopeKind::Item(symbol));
         self.open.push((depth, Open::Both));
-        let ty = self.type_field(node, "return_type");
+        let ty = self.type_field(node, F::ReturnType);
         let mut cursor = node.walk();
         let is_async = node.children(&mut cursor).take(3).any(|c| {
-            c.kind() == "function_modifiers" && tags::range(c).slice(self.text).contains("async")
+            c.k() == K::FunctionModifiers && tags::range(c).slice(self.text).contains("async")
         });
         let facts = &mut self.facts.items[symbol as usize];
         facts.inner = Some(scope);
@@ -129,15 +129,15 @@ impl<'a> Extractor<'a> {
     }
 
     pub(super) fn value_item(&mut self, node: Node<'_>, kind: SymbolKind, prefix: Prefix) {
-        let Some(name) = node.child_by_field_name("name") else { return };
-        let value = node.child_by_field_name("value");
+        let Some(name) = node.field(F::Name) else { return };
+        let value = node.field(F::Value);
         let signature_end = value.map_or(node.end_byte(), |value| value.start_byte()) as u32;
         let is_public =
             self.is_public(node)
                 || self.parents.last().is_some_and(|&parent| {
                     self.symbols[parent as usize].kind == SymbolKind::Variant
                 }) && self.parent_is_public();
-        let ty = self.type_field(node, "type");
+        let ty = self.type_field(node, F::Type);
         self.done.insert(name.id());
         let facts = Item { ty, ..Item::default() };
         self.define(name, kind, tags::range(node), signature_end, &prefix, is_public, facts);
@@ -155,9 +155,9 @@ impl<'a> Extractor<'a> {
     }
 
     pub(super) fn type_parameter(&mut self, node: Node<'_>) {
-        let Some(name) = node.child_by_field_name("name") else { return };
-        let bounds = self.bounds(node.child_by_field_name("bounds"));
-        let ty = self.type_field(node, "type").or_else(|| self.type_field(node, "default_type"));
+        let Some(name) = node.field(F::Name) else { return };
+        let bounds = self.bounds(node.field(F::Bounds));
+        let ty = self.type_field(node, F::Type).or_else(|| self.type_field(node, F::DefaultType));
         self.done.insert(name.id());
         let range = tags::range(node);
         let facts = Item { bounds, ty, ..Item::default() };
@@ -166,8 +166,8 @@ impl<'a> Extractor<'a> {
     }
 
     pub(super) fn where_predicate(&mut self, node: Node<'_>) {
-        let Some(left) = node.child_by_field_name("left") else { return };
-        let bounds = self.bounds(node.child_by_field_name("bounds"));
+        let Some(left) = node.field(F::Left) else { return };
+        let bounds = self.bounds(node.field(F::Bounds));
         let name = tags::range(left).slice(self.text);
         let owner = self.parents.last().copied();
         // Type parameters follow their owner directly.
@@ -178,14 +178,14 @@ impl<'a> Extractor<'a> {
                 && symbol.kind == SymbolKind::TypeParameter
                 && symbol.name == name
             {
-                self.facts.items[index].bounds.extend(bounds);
+                self.facts.items[index].bounds.extend(bounds.iter().copied());
                 return;
             }
         }
     }
 
     pub(super) fn macro_definition(&mut self, node: Node<'_>, prefix: Prefix) -> bool {
-        let Some(name) = node.child_by_field_name("name") else { return false };
+        let Some(name) = node.field(F::Name) else { return false };
         self.done.insert(name.id());
         let item = tags::range(node);
         let is_public = prefix.exported_macro;
@@ -197,10 +197,8 @@ impl<'a> Extractor<'a> {
         let mut cursor = node.walk();
         let rules: Vec<(Option<Node<'_>>, Node<'_>)> = node
             .named_children(&mut cursor)
-            .filter(|child| child.kind() == "macro_rule")
-            .filter_map(|rule| {
-                Some((rule.child_by_field_name("left"), rule.child_by_field_name("right")?))
-            })
+            .filter(|child| child.k() == K::MacroRule)
+            .filter_map(|rule| Some((rule.field(F::Left), rule.field(F::Right)?)))
             .collect();
         for (pattern, body) in rules {
             let is_constant = pattern.is_some_and(|node| {
@@ -233,7 +231,7 @@ impl<'a> Extractor<'a> {
     }
 
     pub(super) fn use_declaration(&mut self, node: Node<'_>, prefix: &Prefix) {
-        let Some(argument) = node.child_by_field_name("argument") else { return };
+        let Some(argument) = node.field(F::Argument) else { return };
         let is_public = self.is_public(node);
         let first = self.facts.uses.len();
         // (tree, path in front of it), outermost first.
@@ -245,31 +243,29 @@ impl<'a> Extractor<'a> {
                 self.cut = true;
                 return;
             }
-            match tree.kind() {
-                "use_list" => {
+            match tree.k() {
+                K::UseList => {
                     let mut cursor = tree.walk();
                     let children: Vec<_> = tree.named_children(&mut cursor).collect();
                     waiting
                         .extend(children.into_iter().rev().map(|c| (c, front.clone(), is_global)));
                 }
-                "scoped_use_list" => {
+                K::ScopedUseList => {
                     let mut front = front;
                     let mut is_global = is_global;
-                    match tree.child_by_field_name("path") {
+                    match tree.field(F::Path) {
                         Some(path) => {
                             is_global |= self.starts_global(path);
                             self.use_segments(path, &mut front);
                         }
                         None => is_global = true,
                     }
-                    if let Some(list) = tree.child_by_field_name("list") {
+                    if let Some(list) = tree.field(F::List) {
                         waiting.push((list, front, is_global));
                     }
                 }
-                "use_as_clause" => {
-                    let (Some(path), alias) =
-                        (tree.child_by_field_name("path"), tree.child_by_field_name("alias"))
-                    else {
+                K::UseAsClause => {
+                    let (Some(path), alias) = (tree.field(F::Path), tree.field(F::Alias)) else {
                         continue;
                     };
                     let is_global = is_global || self.starts_global(path);
@@ -277,7 +273,7 @@ impl<'a> Extractor<'a> {
                     self.use_segments(path, &mut front);
                     self.use_leaf(front, is_global, alias, is_public, false);
                 }
-                "use_wildcard" => {
+                K::UseWildcard => {
                     let mut front = front;
                     let mut is_global = is_global;
                     let mut cursor = tree.walk();
@@ -287,7 +283,7 @@ impl<'a> Extractor<'a> {
                     }
                     self.use_leaf(front, is_global, None, is_public, true);
                 }
-                "line_comment" | "block_comment" => {}
+                K::LineComment | K::BlockComment => {}
                 _ => {
                     let is_global = is_global || self.starts_global(tree);
                     let mut front = front;
@@ -377,9 +373,9 @@ impl<'a> Extractor<'a> {
 
     pub(super) fn extern_crate(&mut self, node: Node<'_>, prefix: &Prefix) {
         let first = self.facts.uses.len();
-        let Some(name) = node.child_by_field_name("name") else { return };
+        let Some(name) = node.field(F::Name) else { return };
         let segments = vec![tags::range(name)];
-        self.use_leaf(segments, true, node.child_by_field_name("alias"), false, false);
+        self.use_leaf(segments, true, node.field(F::Alias), false, false);
         self.condition_uses(first, prefix);
     }
 
@@ -387,7 +383,7 @@ impl<'a> Extractor<'a> {
         let Some(&function) = self.parents.last() else { return };
         self.facts.items[function as usize].has_self = true;
         let mut cursor = node.walk();
-        let Some(name) = node.named_children(&mut cursor).find(|child| child.kind() == "self")
+        let Some(name) = node.named_children(&mut cursor).find(|child| child.k() == K::SelfName)
         else {
             return;
         };
@@ -396,12 +392,12 @@ impl<'a> Extractor<'a> {
     }
 
     pub(super) fn macro_invocation(&mut self, node: Node<'_>) {
-        if let Some(path) = node.child_by_field_name("macro") {
+        if let Some(path) = node.field(F::Macro) {
             self.path_occurrences(path, Space::Macro, Role::Call);
         }
         let mut cursor = node.walk();
         let Some(arguments) =
-            node.named_children(&mut cursor).find(|child| child.kind() == "token_tree")
+            node.named_children(&mut cursor).find(|child| child.k() == K::TokenTree)
         else {
             return;
         };
@@ -436,11 +432,11 @@ impl<'a> Extractor<'a> {
 /// The node that names an implemented type: `Vec` in `&mut a::Vec<T>`.
 fn type_name(mut node: Node<'_>) -> Node<'_> {
     for _ in 0..32 {
-        let inner = match node.kind() {
-            "generic_type" | "reference_type" | "pointer_type" => node.child_by_field_name("type"),
-            "scoped_type_identifier" => node.child_by_field_name("name"),
-            "array_type" => node.child_by_field_name("element"),
-            "dynamic_type" | "abstract_type" => node.child_by_field_name("trait"),
+        let inner = match node.k() {
+            K::GenericType | K::ReferenceType | K::PointerType => node.field(F::Type),
+            K::ScopedTypeIdentifier => node.field(F::Name),
+            K::ArrayType => node.field(F::Element),
+            K::DynamicType | K::AbstractType => node.field(F::Trait),
             _ => None,
         };
         match inner {

@@ -1,10 +1,14 @@
 //! Paths, types and expressions, turned into the resolver's form when something asks for them.
 
+use smallvec::SmallVec;
 use tree_sitter::Node;
 
-use super::Extractor;
+use super::{Extractor, F, K, Kinds};
 use crate::{
-    graph::rust::facts::{Expr, ExprId, Name, Path, PathId, Type, TypeId},
+    graph::rust::{
+        facts::{Expr, ExprId, Name, Path, PathId, Type, TypeId},
+        few::Few,
+    },
     parse::tags,
 };
 
@@ -19,21 +23,26 @@ pub(super) struct Segment<'tree> {
 }
 
 /// The names of a path in order, each with its number.
-pub(super) fn segments(node: Node<'_>) -> Vec<(Segment<'_>, u32)> {
-    let mut found = Vec::new();
+pub(super) fn segments(node: Node<'_>) -> SmallVec<[(Segment<'_>, u32); 2]> {
+    let mut found = SmallVec::<[Segment<'_>; 2]>::new();
     let mut next = Some(node);
     while let Some(node) = next {
-        next = match node.kind() {
-            "scoped_identifier" | "scoped_type_identifier" => {
-                if let Some(name) = node.child_by_field_name("name") {
+        next = match node.k() {
+            K::ScopedIdentifier | K::ScopedTypeIdentifier => {
+                if let Some(name) = node.field(F::Name) {
                     found.push(Segment { name, outer: node });
                 }
-                node.child_by_field_name("path")
+                node.field(F::Path)
             }
-            "generic_type" | "generic_type_with_turbofish" => node.child_by_field_name("type"),
-            "generic_function" => node.child_by_field_name("function"),
-            "identifier" | "type_identifier" | "self" | "super" | "crate" | "primitive_type"
-            | "field_identifier" => {
+            K::GenericType | K::GenericTypeWithTurbofish => node.field(F::Type),
+            K::GenericFunction => node.field(F::Function),
+            K::Identifier
+            | K::TypeIdentifier
+            | K::SelfName
+            | K::Super
+            | K::Crate
+            | K::PrimitiveType
+            | K::FieldIdentifier => {
                 found.push(Segment { name: node, outer: node });
                 None
             }
@@ -49,13 +58,13 @@ fn parts(node: Node<'_>) -> (Option<Node<'_>>, Option<Node<'_>>) {
     let mut arguments = None;
     let mut next = Some(node);
     while let Some(node) = next {
-        next = match node.kind() {
-            "scoped_identifier" | "scoped_type_identifier" => node.child_by_field_name("path"),
-            "generic_type" | "generic_type_with_turbofish" | "generic_function" => {
-                arguments = arguments.or_else(|| node.child_by_field_name("type_arguments"));
-                node.child_by_field_name("type").or_else(|| node.child_by_field_name("function"))
+        next = match node.k() {
+            K::ScopedIdentifier | K::ScopedTypeIdentifier => node.field(F::Path),
+            K::GenericType | K::GenericTypeWithTurbofish | K::GenericFunction => {
+                arguments = arguments.or_else(|| node.field(F::TypeArguments));
+                node.field(F::Type).or_else(|| node.field(F::Function))
             }
-            "bracketed_type" => return (arguments, node.named_child(0)),
+            K::BracketedType => return (arguments, node.named_child(0)),
             _ => None,
         };
     }
@@ -72,21 +81,21 @@ impl<'a> Extractor<'a> {
 
     fn path_at_depth(&mut self, node: Node<'_>, depth: usize) -> PathId {
         let (arguments, qualified) = parts(node);
-        let mut names = Vec::new();
+        let mut names = Few::default();
         for (segment, _) in segments(node) {
             names.push(self.name(segment.name));
         }
         let args = match arguments {
             Some(arguments) => self.types_in(arguments, depth + 1),
-            None => Box::default(),
+            None => Few::default(),
         };
         let of_trait = qualified
-            .filter(|node| node.kind() == "qualified_type")
-            .and_then(|node| node.child_by_field_name("alias"))
+            .filter(|node| node.k() == K::QualifiedType)
+            .and_then(|node| node.field(F::Alias))
             .map(|node| self.ty_at_depth(node, depth + 1));
         let qualified = qualified.map(|node| {
-            let inner = match node.kind() {
-                "qualified_type" => node.child_by_field_name("type").unwrap_or(node),
+            let inner = match node.k() {
+                K::QualifiedType => node.field(F::Type).unwrap_or(node),
                 _ => node,
             };
             self.ty_at_depth(inner, depth + 1)
@@ -97,21 +106,21 @@ impl<'a> Extractor<'a> {
             is_global: tags::range(node).slice(self.text).starts_with("::"),
             qualified,
             of_trait,
-            segments: names.into(),
+            segments: names,
             args,
         });
         self.paths.insert(node.id(), path);
         path
     }
 
-    fn types_in(&mut self, list: Node<'_>, depth: usize) -> Box<[TypeId]> {
+    fn types_in(&mut self, list: Node<'_>, depth: usize) -> Few {
         let mut cursor = list.walk();
         let children: Vec<Node<'_>> = list
             .named_children(&mut cursor)
             .filter(|child| {
                 !matches!(
-                    child.kind(),
-                    "lifetime" | "type_binding" | "line_comment" | "block_comment"
+                    child.k(),
+                    K::Lifetime | K::TypeBinding | K::LineComment | K::BlockComment
                 )
             })
             .collect();
@@ -130,25 +139,25 @@ impl<'a> Extractor<'a> {
     }
 
     fn lower_type(&mut self, node: Node<'_>, depth: usize) -> Type {
-        let field = |name| node.child_by_field_name(name);
-        match node.kind() {
-            "type_identifier"
-            | "scoped_type_identifier"
-            | "identifier"
-            | "scoped_identifier"
-            | "primitive_type"
-            | "self" => Type::Path(self.path_at_depth(node, depth)),
-            "generic_type" => self.lower_generic(node, depth),
-            "reference_type" | "pointer_type" => match field("type") {
+        let field = |name: F| node.field(name);
+        match node.k() {
+            K::TypeIdentifier
+            | K::ScopedTypeIdentifier
+            | K::Identifier
+            | K::ScopedIdentifier
+            | K::PrimitiveType
+            | K::SelfName => Type::Path(self.path_at_depth(node, depth)),
+            K::GenericType => self.lower_generic(node, depth),
+            K::ReferenceType | K::PointerType => match field(F::Type) {
                 Some(inner) => Type::Ref(self.ty_at_depth(inner, depth + 1)),
                 None => Type::Unknown,
             },
-            "array_type" => match field("element") {
+            K::ArrayType => match field(F::Element) {
                 Some(inner) => Type::Slice(self.ty_at_depth(inner, depth + 1)),
                 None => Type::Unknown,
             },
             // The grammar has no parentheses in types.
-            "tuple_type"
+            K::TupleType
                 if node.named_child_count() == 1
                     && !tags::range(node).slice(self.text).contains(',') =>
             {
@@ -157,20 +166,24 @@ impl<'a> Extractor<'a> {
                     None => Type::Unknown,
                 }
             }
-            "tuple_type" | "unit_type" => Type::Tuple(self.types_in(node, depth + 1)),
-            "function_type" => {
-                Type::Fn(field("return_type").map(|node| self.ty_at_depth(node, depth + 1)))
+            K::TupleType | K::UnitType => {
+                Type::Tuple(self.types_in(node, depth + 1).to_vec().into())
             }
-            "abstract_type" | "dynamic_type" => match field("trait") {
+            K::FunctionType => {
+                Type::Fn(field(F::ReturnType).map(|node| self.ty_at_depth(node, depth + 1)))
+            }
+            K::AbstractType | K::DynamicType => match field(F::Trait) {
                 Some(inner) => Type::Bounds([self.ty_at_depth(inner, depth + 1)].into()),
                 None => Type::Unknown,
             },
-            "bounded_type" | "trait_bounds" => Type::Bounds(self.types_in(node, depth + 1)),
-            "higher_ranked_trait_bound" => match field("type") {
+            K::BoundedType | K::TraitBounds => {
+                Type::Bounds(self.types_in(node, depth + 1).to_vec().into())
+            }
+            K::HigherRankedTraitBound => match field(F::Type) {
                 Some(inner) => self.lower_type(inner, depth + 1),
                 None => Type::Unknown,
             },
-            "bracketed_type" | "parenthesized_type" => match node.named_child(0) {
+            K::BracketedType => match node.named_child(0) {
                 Some(inner) => self.lower_type(inner, depth + 1),
                 None => Type::Unknown,
             },
@@ -180,22 +193,20 @@ impl<'a> Extractor<'a> {
 
     fn lower_generic(&mut self, node: Node<'_>, depth: usize) -> Type {
         let path = self.path_at_depth(node, depth);
-        let Some(arguments) = node.child_by_field_name("type_arguments") else {
+        let Some(arguments) = node.field(F::TypeArguments) else {
             return Type::Path(path);
         };
         let mut cursor = arguments.walk();
         let bindings: Vec<Node<'_>> = arguments
             .named_children(&mut cursor)
-            .filter(|child| child.kind() == "type_binding")
+            .filter(|child| child.k() == K::TypeBinding)
             .collect();
         if bindings.is_empty() {
             return Type::Path(path);
         }
         let mut assoc = Vec::new();
         for binding in bindings {
-            if let (Some(name), Some(ty)) =
-                (binding.child_by_field_name("name"), binding.child_by_field_name("type"))
-            {
+            if let (Some(name), Some(ty)) = (binding.field(F::Name), binding.field(F::Type)) {
                 let name = self.name(name);
                 assoc.push((name, self.ty_at_depth(ty, depth + 1)));
             }
@@ -204,8 +215,8 @@ impl<'a> Extractor<'a> {
     }
 
     /// The types of `T: A + B`.
-    pub(super) fn bounds(&mut self, node: Option<Node<'_>>) -> Vec<TypeId> {
-        node.map(|node| self.types_in(node, 1).into_vec()).unwrap_or_default()
+    pub(super) fn bounds(&mut self, node: Option<Node<'_>>) -> Few {
+        node.map(|node| self.types_in(node, 1)).unwrap_or_default()
     }
 
     /// The type-deciding form of an expression. Work is a list, not recursion: method chains and
@@ -231,102 +242,102 @@ impl<'a> Extractor<'a> {
     }
 
     fn lower_expr<'t>(&mut self, node: Node<'t>, waiting: &mut Vec<(Node<'t>, ExprId)>) -> Expr {
-        let field = |name| node.child_by_field_name(name);
+        let field = |name: F| node.field(name);
         let first = || {
             let mut cursor = node.walk();
             node.named_children(&mut cursor).find(|child| !child.is_extra())
         };
-        match node.kind() {
-            "identifier" | "scoped_identifier" | "self" | "generic_function" => {
+        match node.k() {
+            K::Identifier | K::ScopedIdentifier | K::SelfName | K::GenericFunction => {
                 Expr::Path(self.path(node))
             }
-            "field_expression" => match (field("value"), field("field")) {
+            K::FieldExpression => match (field(F::Value), field(F::Field)) {
                 (Some(value), Some(name)) => {
                     let name = self.name(name);
                     Expr::Field(self.slot(value, waiting), name)
                 }
                 _ => Expr::Unknown,
             },
-            "call_expression" => self.lower_call(node, waiting),
-            "struct_expression" => match field("name") {
+            K::CallExpression => self.lower_call(node, waiting),
+            K::StructExpression => match field(F::Name) {
                 Some(name) => Expr::Struct(self.path(name)),
                 None => Expr::Unknown,
             },
-            "try_expression" => first().map_or(Expr::Unknown, |e| Expr::Try(self.slot(e, waiting))),
-            "await_expression" => {
+            K::TryExpression => first().map_or(Expr::Unknown, |e| Expr::Try(self.slot(e, waiting))),
+            K::AwaitExpression => {
                 first().map_or(Expr::Unknown, |e| Expr::Await(self.slot(e, waiting)))
             }
-            "reference_expression" => {
-                field("value").map_or(Expr::Unknown, |e| Expr::Same(self.slot(e, waiting)))
+            K::ReferenceExpression => {
+                field(F::Value).map_or(Expr::Unknown, |e| Expr::Same(self.slot(e, waiting)))
             }
-            "parenthesized_expression" | "unary_expression" => {
+            K::ParenthesizedExpression | K::UnaryExpression => {
                 first().map_or(Expr::Unknown, |e| Expr::Same(self.slot(e, waiting)))
             }
-            "index_expression" => {
+            K::IndexExpression => {
                 first().map_or(Expr::Unknown, |e| Expr::Index(self.slot(e, waiting)))
             }
-            "type_cast_expression" => {
-                field("type").map_or(Expr::Unknown, |ty| Expr::Cast(self.ty(ty)))
+            K::TypeCastExpression => {
+                field(F::Type).map_or(Expr::Unknown, |ty| Expr::Cast(self.ty(ty)))
             }
-            "binary_expression" => {
-                let operator = field("operator").map_or("", |o| o.kind());
+            K::BinaryExpression => {
+                let operator = field(F::Operator).map_or("", |o| o.kind());
                 if matches!(operator, "==" | "!=" | "<" | ">" | "<=" | ">=" | "&&" | "||") {
                     return Expr::Literal(self.intern("bool"));
                 }
-                field("left").map_or(Expr::Unknown, |e| Expr::Same(self.slot(e, waiting)))
+                field(F::Left).map_or(Expr::Unknown, |e| Expr::Same(self.slot(e, waiting)))
             }
-            "tuple_expression" => {
+            K::TupleExpression => {
                 let mut cursor = node.walk();
                 let children: Vec<_> = node.named_children(&mut cursor).take(12).collect();
                 Expr::Tuple(children.into_iter().map(|c| self.slot(c, waiting)).collect())
             }
-            "array_expression" => Expr::Array(first().map(|e| self.slot(e, waiting))),
-            "block" => self.lower_block(node, waiting),
-            "unsafe_block" | "const_block" | "loop_expression" | "expression_statement" => {
+            K::ArrayExpression => Expr::Array(first().map(|e| self.slot(e, waiting))),
+            K::Block => self.lower_block(node, waiting),
+            K::UnsafeBlock | K::ConstBlock | K::LoopExpression | K::ExpressionStatement => {
                 first().map_or(Expr::Unknown, |e| Expr::Same(self.slot(e, waiting)))
             }
-            "async_block" => first().map_or(Expr::Unknown, |e| Expr::Same(self.slot(e, waiting))),
-            "if_expression" => {
-                let alternative = field("alternative").and_then(|e| e.named_child(0));
-                let branches = [field("consequence"), alternative].into_iter().flatten();
+            K::AsyncBlock => first().map_or(Expr::Unknown, |e| Expr::Same(self.slot(e, waiting))),
+            K::IfExpression => {
+                let alternative = field(F::Alternative).and_then(|e| e.named_child(0));
+                let branches = [field(F::Consequence), alternative].into_iter().flatten();
                 Expr::Any(branches.map(|branch| self.slot(branch, waiting)).collect())
             }
-            "match_expression" => {
-                let Some(body) = field("body") else { return Expr::Unknown };
+            K::MatchExpression => {
+                let Some(body) = field(F::Body) else { return Expr::Unknown };
                 let mut cursor = body.walk();
                 let arms: Vec<_> = body
                     .named_children(&mut cursor)
-                    .filter_map(|arm| arm.child_by_field_name("value"))
+                    .filter_map(|arm| arm.field(F::Value))
                     .take(12)
                     .collect();
                 Expr::Any(arms.into_iter().map(|arm| self.slot(arm, waiting)).collect())
             }
-            "closure_expression" => {
-                Expr::Closure(field("body").map(|body| self.slot(body, waiting)))
+            K::ClosureExpression => {
+                Expr::Closure(field(F::Body).map(|body| self.slot(body, waiting)))
             }
-            "macro_invocation" => self.lower_macro(node),
-            "string_literal" | "raw_string_literal" => Expr::Literal(self.intern("str")),
-            "boolean_literal" => Expr::Literal(self.intern("bool")),
-            "char_literal" => Expr::Literal(self.intern("char")),
-            "integer_literal" => {
+            K::MacroInvocation => self.lower_macro(node),
+            K::StringLiteral | K::RawStringLiteral => Expr::Literal(self.intern("str")),
+            K::BooleanLiteral => Expr::Literal(self.intern("bool")),
+            K::CharLiteral => Expr::Literal(self.intern("char")),
+            K::IntegerLiteral => {
                 let text = tags::range(node).slice(self.text);
                 let suffix = text.find(['u', 'i']).map_or("i32", |at| &text[at..]);
                 Expr::Literal(self.intern(suffix))
             }
-            "float_literal" => Expr::Literal(self.intern("f64")),
+            K::FloatLiteral => Expr::Literal(self.intern("f64")),
             _ => Expr::Unknown,
         }
     }
 
     fn lower_macro(&mut self, node: Node<'_>) -> Expr {
-        let Some(path) = node.child_by_field_name("macro") else { return Expr::Unknown };
+        let Some(path) = node.field(F::Macro) else { return Expr::Unknown };
         let is_list = tags::range(path).slice(self.text) == "vec";
         let mut cursor = node.walk();
-        let tokens = node.named_children(&mut cursor).find(|c| c.kind() == "token_tree");
+        let tokens = node.named_children(&mut cursor).find(|c| c.k() == K::TokenTree);
         if is_list
             && let Some(tree) = tokens.and_then(|tokens| self.argument_tree(tokens))
             && let Some(list) = tree.root_node().named_child(0).and_then(|s| s.named_child(0))
-            && list.kind() == "array_expression"
+            && list.k() == K::ArrayExpression
         {
             // `vec![..]` holds what the array would.
             return Expr::Same(self.expr(list));
@@ -341,8 +352,8 @@ impl<'a> Extractor<'a> {
             .filter_map(|back| node.named_child((n_children - 1 - back) as u32))
             .find(|child| !child.is_extra());
         match last {
-            Some(last) if !last.kind().ends_with("_item") && last.kind() != "let_declaration" => {
-                let is_statement = last.kind() == "expression_statement"
+            Some(last) if !last.kind().ends_with("_item") && last.k() != K::LetDeclaration => {
+                let is_statement = last.k() == K::ExpressionStatement
                     && tags::range(last).slice(self.text).ends_with(';');
                 if is_statement { Expr::Unknown } else { Expr::Same(self.slot(last, waiting)) }
             }
@@ -351,38 +362,34 @@ impl<'a> Extractor<'a> {
     }
 
     fn lower_call<'t>(&mut self, node: Node<'t>, waiting: &mut Vec<(Node<'t>, ExprId)>) -> Expr {
-        let Some(function) = node.child_by_field_name("function") else { return Expr::Unknown };
+        let Some(function) = node.field(F::Function) else { return Expr::Unknown };
         let mut argument = None;
-        if let Some(arguments) = node.child_by_field_name("arguments") {
+        if let Some(arguments) = node.field(F::Arguments) {
             let mut cursor = arguments.walk();
             argument = arguments.named_children(&mut cursor).find(|c| !c.is_extra());
             let mut cursor = arguments.walk();
             let closure =
-                arguments.named_children(&mut cursor).find(|c| c.kind() == "closure_expression");
+                arguments.named_children(&mut cursor).find(|c| c.k() == K::ClosureExpression);
             argument = closure.or(argument);
         }
-        let (method, turbofish) = match function.kind() {
-            "generic_function" => (
-                function.child_by_field_name("function"),
-                function.child_by_field_name("type_arguments"),
-            ),
+        let (method, turbofish) = match function.k() {
+            K::GenericFunction => (function.field(F::Function), function.field(F::TypeArguments)),
             _ => (Some(function), None),
         };
-        let method = method.filter(|method| method.kind() == "field_expression");
+        let method = method.filter(|method| method.k() == K::FieldExpression);
         if let Some(method) = method
-            && let (Some(value), Some(name)) =
-                (method.child_by_field_name("value"), method.child_by_field_name("field"))
+            && let (Some(value), Some(name)) = (method.field(F::Value), method.field(F::Field))
         {
             let name: Name = self.name(name);
             let receiver = self.slot(value, waiting);
             let closure = argument
                 .filter(|argument| {
                     matches!(
-                        argument.kind(),
-                        "closure_expression"
-                            | "identifier"
-                            | "scoped_identifier"
-                            | "call_expression"
+                        argument.k(),
+                        K::ClosureExpression
+                            | K::Identifier
+                            | K::ScopedIdentifier
+                            | K::CallExpression
                     )
                 })
                 .map(|argument| self.slot(argument, waiting));

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod items;
+mod kinds;
 mod lower;
 mod patterns;
 mod tokens;
@@ -13,6 +14,7 @@ mod tokens;
 use rustc_hash::{FxHashMap, FxHashSet};
 use tree_sitter::{Node, Parser, Tree, TreeCursor};
 
+use self::kinds::{F, K, Kinds};
 use super::{Extracted, MAX_DEPTH, first_sentence, identifier, module_symbol, tags};
 use crate::{
     facts::{OccurrenceFacts, ResolverFacts, Role, SymbolFacts, SymbolKind},
@@ -180,16 +182,16 @@ impl<'a> Extractor<'a> {
         if !node.is_named() {
             return false;
         }
-        match node.kind() {
-            "line_comment" | "block_comment" => {
+        match node.k() {
+            K::LineComment | K::BlockComment => {
                 self.comment(node);
                 return false;
             }
-            "attribute_item" => {
+            K::AttributeItem => {
                 self.attribute(node);
                 return false;
             }
-            "inner_attribute_item" | "visibility_modifier" | "lifetime" | "label" => return false,
+            K::InnerAttributeItem | K::VisibilityModifier | K::Lifetime | K::Label => return false,
             _ => {}
         }
         let prefix = std::mem::take(&mut self.prefix);
@@ -197,79 +199,79 @@ impl<'a> Extractor<'a> {
     }
 
     fn node(&mut self, node: Node<'_>, depth: usize, prefix: Prefix) -> bool {
-        match node.kind() {
-            "mod_item" => self.module(node, depth, prefix),
-            "function_item" | "function_signature_item" => self.function(node, depth, prefix),
-            "struct_item" => self.container(node, SymbolKind::Struct, depth, prefix),
-            "union_item" => self.container(node, SymbolKind::Union, depth, prefix),
-            "enum_item" => self.container(node, SymbolKind::Enum, depth, prefix),
-            "enum_variant" => self.container(node, SymbolKind::Variant, depth, prefix),
-            "trait_item" => self.container(node, SymbolKind::Trait, depth, prefix),
-            "impl_item" => self.implementation(node, depth, prefix),
-            "field_declaration" => self.value_item(node, SymbolKind::Field, prefix),
-            "ordered_field_declaration_list" => self.positional_fields(node),
-            "const_item" => self.value_item(node, SymbolKind::Constant, prefix),
-            "static_item" => self.value_item(node, SymbolKind::Static, prefix),
-            "type_item" | "associated_type" => {
+        match node.k() {
+            K::ModItem => self.module(node, depth, prefix),
+            K::FunctionItem | K::FunctionSignatureItem => self.function(node, depth, prefix),
+            K::StructItem => self.container(node, SymbolKind::Struct, depth, prefix),
+            K::UnionItem => self.container(node, SymbolKind::Union, depth, prefix),
+            K::EnumItem => self.container(node, SymbolKind::Enum, depth, prefix),
+            K::EnumVariant => self.container(node, SymbolKind::Variant, depth, prefix),
+            K::TraitItem => self.container(node, SymbolKind::Trait, depth, prefix),
+            K::ImplItem => self.implementation(node, depth, prefix),
+            K::FieldDeclaration => self.value_item(node, SymbolKind::Field, prefix),
+            K::OrderedFieldDeclarationList => self.positional_fields(node),
+            K::ConstItem => self.value_item(node, SymbolKind::Constant, prefix),
+            K::StaticItem => self.value_item(node, SymbolKind::Static, prefix),
+            K::TypeItem | K::AssociatedType => {
                 self.container(node, SymbolKind::TypeAlias, depth, prefix)
             }
-            "type_parameter" | "const_parameter" => self.type_parameter(node),
-            "where_predicate" => self.where_predicate(node),
-            "macro_definition" => return self.macro_definition(node, prefix),
-            "macro_invocation" => {
+            K::TypeParameter | K::ConstParameter => self.type_parameter(node),
+            K::WherePredicate => self.where_predicate(node),
+            K::MacroDefinition => return self.macro_definition(node, prefix),
+            K::MacroInvocation => {
                 self.macro_invocation(node);
                 return false;
             }
-            "use_declaration" => {
+            K::UseDeclaration => {
                 self.use_declaration(node, &prefix);
                 return false;
             }
-            "extern_crate_declaration" => {
+            K::ExternCrateDeclaration => {
                 self.extern_crate(node, &prefix);
                 return false;
             }
-            "match_arm" => self.match_arm(node, depth),
-            "block" | "if_expression" | "while_expression" => {
+            K::MatchArm => self.match_arm(node, depth),
+            K::Block | K::IfExpression | K::WhileExpression => {
                 self.open_scope(node, ScopeKind::Block, depth);
             }
-            "for_expression" => self.for_loop(node, depth),
-            "closure_expression" => self.closure(node, depth),
-            "let_declaration" => self.let_declaration(node),
-            "let_condition" => self.let_condition(node),
-            "match_expression" => self.match_expression(node),
-            "parameter" => self.parameter(node),
-            "self_parameter" => {
+            K::ForExpression => self.for_loop(node, depth),
+            K::ClosureExpression => self.closure(node, depth),
+            K::LetDeclaration => self.let_declaration(node),
+            K::LetCondition => self.let_condition(node),
+            K::MatchExpression => self.match_expression(node),
+            K::Parameter => self.parameter(node),
+            K::SelfParameter => {
                 self.self_parameter(node);
                 return false;
             }
-            "call_expression" => self.call(node),
-            "field_expression" => self.field(node),
-            "field_initializer" => {}
-            "struct_expression" => self.struct_fields(node, "name"),
-            "struct_pattern" => self.struct_fields(node, "type"),
-            "tuple_struct_pattern" => {
-                if let Some(path) = node.child_by_field_name("type") {
+            K::CallExpression => self.call(node),
+            K::FieldExpression => self.field(node),
+            K::FieldInitializer => {}
+            K::StructExpression => self.struct_fields(node, F::Name),
+            K::StructPattern => self.struct_fields(node, F::Type),
+            K::TupleStructPattern => {
+                if let Some(path) = node.field(F::Type) {
                     self.path_occurrences(path, Space::Value, Role::Reference);
                 }
             }
-            "scoped_identifier" => {
+            K::ScopedIdentifier => {
                 let role = self.role_of(node);
                 self.path_occurrences(node, Space::Value, role);
             }
-            "scoped_type_identifier" => self.path_occurrences(node, Space::Type, Role::Type),
-            "identifier" | "self" | "super" | "crate" => {
+            K::ScopedTypeIdentifier => self.path_occurrences(node, Space::Type, Role::Type),
+            K::Identifier | K::SelfName | K::Super | K::Crate => {
                 let role = self.role_of(node);
                 self.path_occurrences(node, Space::Value, role);
             }
-            "type_identifier" => self.path_occurrences(node, Space::Type, Role::Type),
-            "generic_type" => self.assoc_bindings(node),
-            "assignment_expression" | "compound_assignment_expr" => self.assignment(node),
-            "generic_function" if self.called == node.id() => {
-                if let Some(function) = node.child_by_field_name("function") {
+            K::TypeIdentifier => self.path_occurrences(node, Space::Type, Role::Type),
+            K::GenericType => self.assoc_bindings(node),
+            K::AssignmentExpression | K::CompoundAssignmentExpr => self.assignment(node),
+            K::GenericFunction if self.called == node.id() => {
+                if let Some(function) = node.field(F::Function) {
                     self.called = function.id();
                 }
             }
-            "token_tree" => {
+            K::TokenTree => {
                 self.tokens(node);
                 return false;
             }
@@ -283,16 +285,16 @@ impl<'a> Extractor<'a> {
     }
 
     fn call(&mut self, node: Node<'_>) {
-        let Some(function) = node.child_by_field_name("function") else { return };
+        let Some(function) = node.field(F::Function) else { return };
         self.called = function.id();
-        let field = match function.kind() {
-            "field_expression" => Some(function),
-            "generic_function" => {
-                function.child_by_field_name("function").filter(|f| f.kind() == "field_expression")
+        let field = match function.k() {
+            K::FieldExpression => Some(function),
+            K::GenericFunction => {
+                function.field(F::Function).filter(|f| f.k() == K::FieldExpression)
             }
             _ => None,
         };
-        let (Some(field), Some(arguments)) = (field, node.child_by_field_name("arguments")) else {
+        let (Some(field), Some(arguments)) = (field, node.field(F::Arguments)) else {
             return;
         };
         let mut cursor = arguments.walk();
@@ -302,9 +304,8 @@ impl<'a> Extractor<'a> {
         let mut position = 0;
         loop {
             let argument = cursor.node();
-            if argument.kind() == "closure_expression"
-                && let (Some(value), Some(name)) =
-                    (field.child_by_field_name("value"), field.child_by_field_name("field"))
+            if argument.k() == K::ClosureExpression
+                && let (Some(value), Some(name)) = (field.field(F::Value), field.field(F::Field))
             {
                 let receiver = self.expr(value);
                 let name = self.name(name);
@@ -318,9 +319,7 @@ impl<'a> Extractor<'a> {
     }
 
     fn field(&mut self, node: Node<'_>) {
-        let (Some(value), Some(field)) =
-            (node.child_by_field_name("value"), node.child_by_field_name("field"))
-        else {
+        let (Some(value), Some(field)) = (node.field(F::Value), node.field(F::Field)) else {
             return;
         };
         let receiver = self.expr(value);
@@ -333,15 +332,15 @@ impl<'a> Extractor<'a> {
     }
 
     fn assignment(&mut self, node: Node<'_>) {
-        let Some(left) = node.child_by_field_name("left") else { return };
-        match left.kind() {
-            "field_expression" => {
+        let Some(left) = node.field(F::Left) else { return };
+        match left.k() {
+            K::FieldExpression => {
                 self.field(left);
-                if let Some(field) = left.child_by_field_name("field") {
+                if let Some(field) = left.field(F::Field) {
                     self.set_write(tags::range(field));
                 }
             }
-            "identifier" => {
+            K::Identifier => {
                 self.path_occurrences(left, Space::Value, Role::Write);
             }
             _ => {}
@@ -355,30 +354,30 @@ impl<'a> Extractor<'a> {
     }
 
     /// Fields named in `Type { field: .. }`, as a literal or a pattern.
-    fn struct_fields(&mut self, node: Node<'_>, type_field: &str) {
-        let Some(path_node) = node.child_by_field_name(type_field) else { return };
+    fn struct_fields(&mut self, node: Node<'_>, type_field: F) {
+        let Some(path_node) = node.field(type_field) else { return };
         let path = self.path(path_node);
-        let role = if type_field == "name" { Role::Call } else { Role::Reference };
+        let role = if type_field == F::Name { Role::Call } else { Role::Reference };
         self.path_occurrences(path_node, Space::Type, role);
-        let list = node.child_by_field_name("body").unwrap_or(node);
+        let list = node.field(F::Body).unwrap_or(node);
         let mut cursor = list.walk();
         if !cursor.goto_first_child() {
             return;
         }
         loop {
             let child = cursor.node();
-            let (name, reference) = match child.kind() {
-                "field_initializer" => (child.child_by_field_name("field"), Ref::FieldOf(path)),
-                "field_pattern" => (child.child_by_field_name("name"), Ref::FieldOf(path)),
-                "shorthand_field_initializer" => {
+            let (name, reference) = match child.k() {
+                K::FieldInitializer => (child.field(F::Field), Ref::FieldOf(path)),
+                K::FieldPattern => (child.field(F::Name), Ref::FieldOf(path)),
+                K::ShorthandFieldInitializer => {
                     let mut inner = child.walk();
-                    let name = child.named_children(&mut inner).find(|n| n.kind() == "identifier");
+                    let name = child.named_children(&mut inner).find(|n| n.k() == K::Identifier);
                     (name, Ref::Shorthand(path))
                 }
                 _ => (None, Ref::Name),
             };
             // A shorthand pattern defines a local; the pattern reader has it.
-            if let Some(name) = name.filter(|n| n.kind() != "shorthand_field_identifier")
+            if let Some(name) = name.filter(|n| n.k() != K::ShorthandFieldIdentifier)
                 && self.done.insert(name.id())
             {
                 self.occurrence(tags::range(name), Role::Reference, Some(reference));
@@ -391,16 +390,15 @@ impl<'a> Extractor<'a> {
 
     /// `Iterator<Item = T>`: the left sides name associated types.
     fn assoc_bindings(&mut self, node: Node<'_>) {
-        let (Some(path), Some(arguments)) =
-            (node.child_by_field_name("type"), node.child_by_field_name("type_arguments"))
+        let (Some(path), Some(arguments)) = (node.field(F::Type), node.field(F::TypeArguments))
         else {
             return;
         };
         let mut cursor = arguments.walk();
         let bindings: Vec<_> = arguments
             .named_children(&mut cursor)
-            .filter(|child| child.kind() == "type_binding")
-            .filter_map(|child| child.child_by_field_name("name"))
+            .filter(|child| child.k() == K::TypeBinding)
+            .filter_map(|child| child.field(F::Name))
             .collect();
         for name in bindings {
             let path = self.path(path);
@@ -584,7 +582,7 @@ impl<'a> Extractor<'a> {
     }
 
     /// The type at `node`, if any.
-    fn type_field(&mut self, node: Node<'_>, field: &str) -> Option<TypeId> {
-        node.child_by_field_name(field).map(|node| self.ty(node))
+    fn type_field(&mut self, node: Node<'_>, field: F) -> Option<TypeId> {
+        node.field(field).map(|node| self.ty(node))
     }
 }

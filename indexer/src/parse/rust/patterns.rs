@@ -2,7 +2,7 @@
 
 use tree_sitter::Node;
 
-use super::{Extractor, Prefix};
+use super::{Extractor, F, K, Kinds, Prefix};
 use crate::{
     facts::{Role, SymbolKind},
     graph::rust::facts::{Binding, Item, Origin, Ref, ScopeKind, Step, TypeId},
@@ -15,8 +15,8 @@ const MAX_STEPS: usize = 16;
 
 impl Extractor<'_> {
     pub(super) fn let_declaration(&mut self, node: Node<'_>) {
-        let Some(pattern) = node.child_by_field_name("pattern") else { return };
-        let origin = match (node.child_by_field_name("type"), node.child_by_field_name("value")) {
+        let Some(pattern) = node.field(F::Pattern) else { return };
+        let origin = match (node.field(F::Type), node.field(F::Value)) {
             (Some(ty), value) => {
                 let ty = self.ty(ty);
                 match value {
@@ -36,9 +36,7 @@ impl Extractor<'_> {
     }
 
     pub(super) fn let_condition(&mut self, node: Node<'_>) {
-        let (Some(pattern), Some(value)) =
-            (node.child_by_field_name("pattern"), node.child_by_field_name("value"))
-        else {
+        let (Some(pattern), Some(value)) = (node.field(F::Pattern), node.field(F::Value)) else {
             return;
         };
         let origin = Origin::Expr(self.expr(value));
@@ -48,12 +46,12 @@ impl Extractor<'_> {
     /// Arms get the type of what is matched. Their bindings live in the arm, whose scope the walk
     /// opens later, so only the origin is kept here.
     pub(super) fn match_expression(&mut self, node: Node<'_>) {
-        let Some(value) = node.child_by_field_name("value") else { return };
-        let Some(body) = node.child_by_field_name("body") else { return };
+        let Some(value) = node.field(F::Value) else { return };
+        let Some(body) = node.field(F::Body) else { return };
         let origin = self.expr(value);
         let mut cursor = body.walk();
         let arms: Vec<Node<'_>> =
-            body.named_children(&mut cursor).filter(|arm| arm.kind() == "match_arm").collect();
+            body.named_children(&mut cursor).filter(|arm| arm.k() == K::MatchArm).collect();
         for arm in arms {
             self.arms.insert(arm.id(), origin);
         }
@@ -62,16 +60,16 @@ impl Extractor<'_> {
     pub(super) fn match_arm(&mut self, node: Node<'_>, depth: usize) {
         self.open_scope(node, ScopeKind::Block, depth);
         let origin = self.arms.remove(&node.id()).map_or(Origin::Unknown, Origin::Expr);
-        if let Some(pattern) = node.child_by_field_name("pattern") {
+        if let Some(pattern) = node.field(F::Pattern) {
             self.bind_pattern(pattern, SymbolKind::Variable, origin, 0);
         }
     }
 
     pub(super) fn for_loop(&mut self, node: Node<'_>, depth: usize) {
-        let value = node.child_by_field_name("value");
+        let value = node.field(F::Value);
         let origin = value.map_or(Origin::Unknown, |value| Origin::Element(self.expr(value)));
         self.open_scope(node, ScopeKind::Block, depth);
-        if let Some(pattern) = node.child_by_field_name("pattern") {
+        if let Some(pattern) = node.field(F::Pattern) {
             // The iterated expression does not see the pattern.
             let visible_from = value.map_or(0, |value| value.end_byte() as u32);
             self.bind_pattern(pattern, SymbolKind::Variable, origin, visible_from);
@@ -81,11 +79,11 @@ impl Extractor<'_> {
     pub(super) fn closure(&mut self, node: Node<'_>, depth: usize) {
         self.open_scope(node, ScopeKind::Block, depth);
         let context = self.closures.remove(&node.id());
-        let Some(parameters) = node.child_by_field_name("parameters") else { return };
+        let Some(parameters) = node.field(F::Parameters) else { return };
         let mut cursor = parameters.walk();
         let children: Vec<Node<'_>> = parameters.named_children(&mut cursor).collect();
         for (position, child) in children.into_iter().enumerate() {
-            if child.kind() == "parameter" {
+            if child.k() == K::Parameter {
                 continue;
             }
             let origin = context.map_or(Origin::Unknown, |(receiver, method, _)| {
@@ -96,12 +94,12 @@ impl Extractor<'_> {
     }
 
     pub(super) fn parameter(&mut self, node: Node<'_>) {
-        let Some(pattern) = node.child_by_field_name("pattern") else { return };
-        let origin = match node.child_by_field_name("type") {
+        let Some(pattern) = node.field(F::Pattern) else { return };
+        let origin = match node.field(F::Type) {
             Some(ty) => Origin::Type(self.ty(ty)),
             None => Origin::Unknown,
         };
-        if pattern.kind() == "self" {
+        if pattern.k() == K::SelfName {
             if let Some(&function) = self.parents.last() {
                 self.facts.items[function as usize].has_self = true;
             }
@@ -129,8 +127,8 @@ impl Extractor<'_> {
                 continue;
             }
             let mut cursor = node.walk();
-            match node.kind() {
-                "identifier" => {
+            match node.k() {
+                K::Identifier => {
                     let range = tags::range(node);
                     let name = range.slice(self.text);
                     // A constant or unit variant is mentioned, not defined.
@@ -148,7 +146,7 @@ impl Extractor<'_> {
                     }
                     self.bind(range, kind, origin, &steps, visible_from);
                 }
-                "shorthand_field_identifier" => {
+                K::ShorthandFieldIdentifier => {
                     self.done.insert(node.id());
                     self.bind(tags::range(node), kind, origin, &steps, visible_from);
                     if let Some(&Step::Named(path, _)) = steps.last() {
@@ -158,26 +156,25 @@ impl Extractor<'_> {
                         self.occurrence(range, Role::Reference, Some(Ref::FieldOf(path)));
                     }
                 }
-                "match_pattern"
-                | "mut_pattern"
-                | "ref_pattern"
-                | "reference_pattern"
-                | "captured_pattern"
-                | "parenthesized_pattern" => {
-                    let condition = node.child_by_field_name("condition").map(|n| n.id());
+                K::MatchPattern
+                | K::MutPattern
+                | K::RefPattern
+                | K::ReferencePattern
+                | K::CapturedPattern => {
+                    let condition = node.field(F::Condition).map(|n| n.id());
                     let children: Vec<_> = node
                         .named_children(&mut cursor)
                         .filter(|child| Some(child.id()) != condition)
                         .collect();
                     waiting.extend(children.into_iter().rev().map(|child| (child, steps.clone())));
                 }
-                "or_pattern" => {
+                K::OrPattern => {
                     first_alternative.get_or_insert(self.facts.bindings.len() as u32);
                     let children: Vec<_> = node.named_children(&mut cursor).collect();
                     waiting.extend(children.into_iter().rev().map(|child| (child, steps.clone())));
                 }
-                "tuple_pattern" | "slice_pattern" => {
-                    let is_tuple = node.kind() == "tuple_pattern";
+                K::TuplePattern | K::SlicePattern => {
+                    let is_tuple = node.k() == K::TuplePattern;
                     let children: Vec<_> =
                         node.named_children(&mut cursor).filter(|c| !c.is_extra()).collect();
                     let with_steps: Vec<_> = children
@@ -191,8 +188,8 @@ impl Extractor<'_> {
                         .collect();
                     waiting.extend(with_steps.into_iter().rev());
                 }
-                "tuple_struct_pattern" => {
-                    let Some(ty) = node.child_by_field_name("type") else { continue };
+                K::TupleStructPattern => {
+                    let Some(ty) = node.field(F::Type) else { continue };
                     let path = self.path(ty);
                     let children: Vec<_> = node
                         .named_children(&mut cursor)
@@ -208,16 +205,16 @@ impl Extractor<'_> {
                         .collect();
                     waiting.extend(with_steps.into_iter().rev());
                 }
-                "struct_pattern" => {
-                    let Some(ty) = node.child_by_field_name("type") else { continue };
+                K::StructPattern => {
+                    let Some(ty) = node.field(F::Type) else { continue };
                     let path = self.path(ty);
                     let fields: Vec<_> = node
                         .named_children(&mut cursor)
-                        .filter(|child| child.kind() == "field_pattern")
+                        .filter(|child| child.k() == K::FieldPattern)
                         .collect();
                     for field in fields.into_iter().rev() {
-                        let Some(name) = field.child_by_field_name("name") else { continue };
-                        let pattern = field.child_by_field_name("pattern").unwrap_or(name);
+                        let Some(name) = field.field(F::Name) else { continue };
+                        let pattern = field.field(F::Pattern).unwrap_or(name);
                         let step = Step::Named(path, self.name(name));
                         waiting.push((pattern, [steps.as_slice(), &[step]].concat()));
                     }

@@ -3,7 +3,7 @@
 
 use tree_sitter::Node;
 
-use super::Extractor;
+use super::{Extractor, K, Kinds};
 use crate::{
     facts::Role,
     graph::rust::facts::{Expr, ExprId, Path, PathId, Ref, Space},
@@ -187,21 +187,21 @@ impl Extractor<'_> {
                 self.cut = true;
                 return tokens;
             }
-            let is_tree = matches!(node.kind(), "token_tree" | "token_repetition");
+            let is_tree = matches!(node.k(), K::TokenTree | K::TokenRepetition);
             if is_tree && depth < super::MAX_DEPTH && cursor.goto_first_child() {
                 depth += 1;
                 continue;
             }
             self.cut |= is_tree;
-            let token = match node.kind() {
-                "identifier" | "self" | "super" | "crate" | "primitive_type" => Token::Word,
-                "(" | "[" | "{" => Token::Open,
-                ")" | "]" | "}" => Token::Close,
-                "." => Token::Dot,
-                ":" => Token::Colon,
-                "::" => Token::Colons,
-                "?" => Token::Question,
-                "!" => Token::Bang,
+            let token = match node.k() {
+                K::Identifier | K::SelfName | K::Super | K::Crate | K::PrimitiveType => Token::Word,
+                K::ParenOpen | K::SquareOpen | K::CurlyOpen => Token::Open,
+                K::ParenClose | K::SquareClose | K::CurlyClose => Token::Close,
+                K::Dot => Token::Dot,
+                K::Colon => Token::Colon,
+                K::Colons => Token::Colons,
+                K::Question => Token::Question,
+                K::Bang => Token::Bang,
                 _ => Token::Other,
             };
             if !node.is_extra() {
