@@ -29,7 +29,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct ConnectOptions {
     pub dirs: Dirs,
-    /// Used in process only; a daemon reads its own.
+    /// Used in process; a daemon reads its own, and gets the variable that they name for a key.
     pub layers: Layers,
     /// Run the engine in this process.
     pub no_daemon: bool,
@@ -291,9 +291,13 @@ fn spawn(options: &ConnectOptions) -> Result<Child, ConnectError> {
     if stderr.metadata().is_ok_and(|metadata| metadata.len() > MAX_STDERR_BYTES) {
         stderr.set_len(0).map_err(failed)?;
     }
+    // The key of the server that the user named, which stands in a variable of the user's choice.
+    let key = crate::config::load(&options.layers).map(|loaded| loaded.config.remote.key_env);
+    let key = key.unwrap_or_default();
     let kept = std::env::vars_os().filter(|(name, _)| {
         let name = name.to_string_lossy();
         KEPT_VARIABLES.contains(&&*name)
+            || *name == *key
             || ["XDG_", "FOVEA_", "LC_"].iter().any(|prefix| name.starts_with(prefix))
     });
     Command::new(&executable)

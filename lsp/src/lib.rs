@@ -21,11 +21,12 @@ mod requests;
 mod server;
 mod session;
 pub mod settings;
+mod sieve;
 
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use fovea_api::{Event, client::Client};
@@ -35,6 +36,9 @@ use tower_lsp_server::{LspService, Server};
 /// Requests handled at the same time. With fewer, a `$/cancelRequest` waits behind the very
 /// requests it is meant to cancel.
 const MAX_CONCURRENT_REQUESTS: usize = 128;
+
+/// Of messages that were looked at and not yet read by the transport.
+const SIEVE_BYTES: usize = 64 << 10;
 
 /// How to reach the daemon. Called again whenever the connection was lost.
 pub trait Connect: Send + 'static {
@@ -74,36 +78,51 @@ where
     }
 }
 
-/// Serves one editor over `input` and `output` until it says `exit` or closes the input.
+/// Serves one editor over `input` and `output` until it says `exit` or closes the input; false if it
+/// said `exit` without `shutdown`.
 pub async fn serve(
     input: impl AsyncRead + Unpin,
     output: impl AsyncWrite,
     connect: impl Connect,
     disk: Disk,
-) {
+) -> bool {
     let (service, socket) = service(connect, disk);
-    Server::new(input, output, socket)
+    let life_cycle = Mutex::default();
+    let (sieved, messages) = tokio::io::duplex(SIEVE_BYTES);
+    let server = Server::new(messages, output, socket)
         .concurrency_level(MAX_CONCURRENT_REQUESTS)
-        .serve(service)
-        .await;
+        .serve(service);
+    let pump = async {
+        sieve::pump(input, sieved, &life_cycle).await;
+        // The server reads to the end, and ends by itself.
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = server => {}
+        () = pump => {}
+    }
+    life_cycle.into_inner().unwrap_or_else(PoisonError::into_inner).is_orderly()
 }
 
 /// Serves one editor over standard input and output. Standard output carries frames and nothing
 /// else: the process must log to standard error or a file.
 ///
+/// False if the editor said `exit` without `shutdown`.
+///
 /// # Errors
 /// If the runtime cannot start its threads.
-pub fn serve_stdio(connect: impl Connect, disk: Disk) -> io::Result<()> {
+pub fn serve_stdio(connect: impl Connect, disk: Disk) -> io::Result<bool> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(MAX_CONCURRENT_REQUESTS + 16)
         .thread_name("fovea-lsp")
         .enable_all()
         .build()?;
-    runtime.block_on(serve(tokio::io::stdin(), tokio::io::stdout(), connect, disk));
+    let is_orderly =
+        runtime.block_on(serve(tokio::io::stdin(), tokio::io::stdout(), connect, disk));
     // A read of standard input cannot be interrupted, and an editor may keep it open after `exit`.
     runtime.shutdown_background();
-    Ok(())
+    Ok(is_orderly)
 }
 
 fn service(

@@ -28,10 +28,18 @@ pub(crate) fn binary() -> PathBuf {
     profile.join("fovea")
 }
 
+/// In the environment of everything that this run starts.
+const MARK: &str = "FOVEA_TEST_RUN";
+
 /// `fovea` with a home of its own and nothing of the user's.
 pub(crate) fn command(program: &Path, home: &Path) -> Command {
     let mut command = Command::new(program);
-    command.env_clear().env("FOVEA_HOME", home).env("FOVEA_OFFLINE", "true").current_dir("/");
+    command
+        .env_clear()
+        .env("FOVEA_HOME", home)
+        .env(MARK, std::process::id().to_string())
+        .env("FOVEA_OFFLINE", "true")
+        .current_dir("/");
     if let Some(path) = std::env::var_os("PATH") {
         command.env("PATH", path);
     }
@@ -87,6 +95,10 @@ impl Daemon {
                 Err(err.context(format!("the daemon ended with {status}")))
             }
         }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
     }
 
     pub(crate) fn client(&self, root: &Path) -> Result<Client> {
@@ -153,6 +165,21 @@ impl Daemon {
         Duration::from_millis(ticks * 10)
     }
 
+    /// Waits until it wrote nothing for longer than any commit is put off.
+    pub(crate) fn wait_until_quiet(&self) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let (mut n_writes, mut since) = (self.proc("io", "syscw:"), Instant::now());
+        while since.elapsed() < Duration::from_secs(1) {
+            ensure!(Instant::now() < deadline, "it writes on and on");
+            std::thread::sleep(Duration::from_millis(50));
+            let n = self.proc("io", "syscw:");
+            if n != n_writes {
+                (n_writes, since) = (n, Instant::now());
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn n_fds(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.pid)).map_or(0, Iterator::count)
     }
@@ -181,6 +208,31 @@ fn kill_and_wait(pid: u32) {
     while is_running(pid) && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Ends every daemon of a home, also those that clients started.
+pub(crate) fn end_all_of(home: &Path) {
+    started_for(home).into_iter().for_each(kill_and_wait);
+}
+
+/// Ends what this run started and nobody ended, once its home is gone; how many those were.
+pub(crate) fn end_strays() -> usize {
+    let mark = format!("{MARK}={}", std::process::id());
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let is_stray = |pid: &u32| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let variables: Vec<&[u8]> = environment.split(|byte| *byte == 0).collect();
+        let folder = |name: &[u8]| variables.iter().find_map(|it| it.strip_prefix(name));
+        let path = |bytes: &[u8]| PathBuf::from(String::from_utf8_lossy(bytes).into_owned());
+        // A daemon that a client started has the folders below the home in place of it.
+        let home = folder(b"FOVEA_HOME=").map(path);
+        let home = home.or_else(|| Some(path(folder(b"FOVEA_DATA_DIR=")?).parent()?.to_owned()));
+        variables.contains(&mark.as_bytes()) && home.is_some_and(|home| !home.exists())
+    };
+    let strays: Vec<u32> = pids.filter(is_stray).filter(|pid| is_running(*pid)).collect();
+    strays.iter().for_each(|pid| kill_and_wait(*pid));
+    strays.len()
 }
 
 /// Processes whose environment names `home`, a folder that no other test has.

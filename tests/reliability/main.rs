@@ -8,6 +8,7 @@
 
 #![allow(clippy::print_stdout, reason = "the table is this program's output")]
 
+mod agent;
 mod cases;
 mod client;
 mod daemon;
@@ -23,15 +24,17 @@ use suite::{Options, Suite};
 
 type Section = (&'static str, fn(&mut Suite));
 
-const SECTIONS: [Section; 9] = [
+const SECTIONS: [Section; 11] = [
     ("A_crash_safety", cases::crash::run),
     ("B_freshness", cases::freshness::run),
     ("C_resources", cases::resources::run),
     ("D_odd_content", cases::content::run),
     ("E_odd_files", cases::files::run),
     ("F_clients", cases::clients::run),
+    ("G_protocols", cases::protocols::run),
     ("H_trust", cases::trust::run),
     ("I_exclusion", cases::exclusion::run),
+    ("J_models", cases::models::run),
     ("K_output", cases::output::run),
 ];
 

@@ -135,6 +135,11 @@ impl Suite {
             }
             n_run += 1;
         }
+        let n_strays = crate::daemon::end_strays();
+        if n_strays > 0 {
+            println!("  {id} FAILED: {n_strays} processes were left running");
+            n_run += 1;
+        }
         let note = if last.is_empty() { last } else { format!("  {last}") };
         let seconds = started.elapsed().as_secs_f32();
         println!("  {id}  {what}: {n_passed}/{n_run}  {seconds:.1} s{note}");

@@ -2,7 +2,7 @@
 //! of all of it as a bill of materials.
 //!
 //! Reads `Cargo.lock` and what `cargo metadata` says, needs no network and no other program. Advisories
-//! that came later than [`FLOORS`] are what `cargo deny check` looks up, where it is installed.
+//! that came later than [`ADVISORIES`] are what `cargo deny check` looks up, where it is installed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -37,23 +37,8 @@ const LICENSES: [&str; 15] = [
 /// Parsers run on every file of a repository and are C: each is allowed by name and checksum.
 const GRAMMARS: &str = include_str!("grammars.txt");
 
-/// Versions below have a published fault that matters here (RustSec and CVE records as of 2026-11-20).
-const FLOORS: [(&str, &str); 14] = [
-    ("bytes", "1.11.1"),
-    ("crossbeam-channel", "0.5.15"),
-    ("h2", "0.4.16"),
-    ("idna", "1.0.0"),
-    ("lz4_flex", "0.11.6"),
-    ("memmap2", "0.9.11"),
-    ("regex", "1.5.5"),
-    ("ring", "0.17.12"),
-    ("rmcp", "1.4.0"),
-    ("rustls", "0.23.18"),
-    ("slab", "0.4.11"),
-    ("time", "0.3.47"),
-    ("tokio", "1.44.2"),
-    ("tracing-subscriber", "0.3.20"),
-];
+/// Faults that are published, with the day on which the list was made.
+const ADVISORIES: &str = include_str!("advisories.txt");
 
 /// Not to be built in: they open connections by themselves, or are given up.
 const BANNED: [(&str, &str); 8] = [
@@ -110,7 +95,13 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     let supply = Supply::read(root)?;
     let complaints = supply.complaints();
     ensure!(complaints.is_empty(), "{}", complaints.join("\n"));
-    println!("{} packages: licenses, sources, checksums, grammars, floors", supply.locked.len());
+    let as_of = ADVISORIES.lines().find_map(|line| line.strip_prefix("# as of "));
+    println!(
+        "{} packages: licenses, sources, checksums, grammars; {} advisories as of {}",
+        supply.locked.len(),
+        advisories().count(),
+        as_of.unwrap_or("an unknown day")
+    );
     Ok(())
 }
 
@@ -176,10 +167,10 @@ impl Supply {
                     None => complaints.push(format!("{name} {version} names no license")),
                 }
             }
-            let floor = FLOORS.iter().find(|(known, _)| known == name);
-            if let Some((_, floor)) = floor.filter(|(_, floor)| is_below(version, floor)) {
-                complaints.push(format!("{name} {version} has a published fault, take {floor}"));
-            }
+            let faults = advisories().filter(|it| it.name == name && it.has(version));
+            complaints.extend(faults.map(|Advisory { id, range, .. }| {
+                format!("{name} {version} has a published fault ({id}), take none of {range}")
+            }));
             if let Some((_, reason)) = BANNED.iter().find(|(known, _)| known == name) {
                 complaints.push(format!("{name} must not be built in: {reason}"));
             }
@@ -273,6 +264,32 @@ fn is_allowed(expression: &str) -> bool {
     flat.split(" OR ").any(|part| part.split(" AND ").all(|one| LICENSES.contains(&one.trim())))
 }
 
+/// One line of [`ADVISORIES`].
+struct Advisory<'a> {
+    id: &'a str,
+    name: &'a str,
+    /// `>=A <B`, or one of the two.
+    range: &'a str,
+}
+
+impl Advisory<'_> {
+    fn has(&self, version: &str) -> bool {
+        self.range.split(' ').all(|part| match part.strip_prefix(">=") {
+            Some(first) => !is_below(version, first),
+            None => part.strip_prefix('<').is_some_and(|end| is_below(version, end)),
+        })
+    }
+}
+
+fn advisories() -> impl Iterator<Item = Advisory<'static>> {
+    let lines = ADVISORIES.lines().filter(|line| !line.starts_with('#'));
+    lines.filter_map(|line| {
+        let (id, rest) = line.split_once(' ')?;
+        let (name, range) = rest.split_once(' ')?;
+        Some(Advisory { id, name, range })
+    })
+}
+
 fn is_below(version: &str, floor: &str) -> bool {
     let parts = |text: &str| -> Vec<u64> {
         let text = text.split(['-', '+']).next().unwrap_or_default();
@@ -305,6 +322,19 @@ mod tests {
     fn versions_are_compared_by_number() {
         assert!(is_below("0.9.2", "0.10.0") && is_below("1.9.9", "1.10"));
         assert!(!is_below("1.11.1", "1.11.1") && !is_below("2.0.0", "1.11.1"));
+    }
+
+    #[test]
+    fn ranges_of_advisories_hold_what_they_say() {
+        let has = |range, version| Advisory { id: "-", name: "x", range }.has(version);
+        assert!(has("<1.2.0", "1.1.9") && !has("<1.2.0", "1.2.0"));
+        assert!(has(">=0.10.0 <0.10.1", "0.10.0") && !has(">=0.10.0 <0.10.1", "0.9.9"));
+        let n_lines = ADVISORIES.lines().filter(|line| !line.starts_with('#')).count();
+        assert_eq!(advisories().count(), n_lines, "a line that is not read");
+        for Advisory { name, range, .. } in advisories() {
+            let is_bound = |part: &str| part.starts_with('<') || part.starts_with(">=");
+            assert!(range.split(' ').all(is_bound), "{name} {range}");
+        }
     }
 
     #[test]

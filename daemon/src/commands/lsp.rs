@@ -24,9 +24,10 @@ pub(super) fn run(context: &mut Context) -> Result<ExitCode, Failure> {
         let connection = Connection::open(&options, events).map_err(io::Error::other)?;
         Ok(current.insert(connection).client().clone())
     };
-    fovea_lsp::serve_stdio(connect, fovea_lsp::Disk { project_of, text_of })
+    let is_orderly = fovea_lsp::serve_stdio(connect, fovea_lsp::Disk { project_of, text_of })
         .map_err(unavailable)?;
-    Ok(ExitCode::Ok)
+    // The protocol wants 1 after an `exit` without `shutdown`.
+    Ok(if is_orderly { ExitCode::Ok } else { ExitCode::Nothing })
 }
 
 fn project_of(file: &Path) -> Option<PathBuf> {

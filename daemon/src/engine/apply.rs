@@ -159,6 +159,8 @@ impl Engine<'_> {
         if self.shared.is_stopping() {
             self.forget_candidates(rest);
         }
+        // What was read may have to go as well: by another of its names, or because it became binary.
+        self.purge.note(&self.writer);
         is_changed
     }
 

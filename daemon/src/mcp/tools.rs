@@ -392,6 +392,12 @@ fn context(
     }
     for segment in others.into_iter().chain(windows) {
         let (first, behind) = segment.lines;
+        if segment.path.is_empty() {
+            // Drawn of many files, whose paths stand in it.
+            let what = (name(&segment.source), name(&segment.reason));
+            page.item(&format!("{} of the repository: {} shown", what.0, what.1), &segment.text);
+            continue;
+        }
         let head = format!(
             "`{}`:{}-{}  {}\n   why: {}",
             name(&segment.path),

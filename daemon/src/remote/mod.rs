@@ -40,7 +40,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(60);
 /// Beyond, requests are refused: the server is slower than the typing.
 const MAX_RUNNING: usize = 8;
 /// More text than any suggestion has.
-const MAX_TEXT_BYTES: usize = 64 << 10;
+const MAX_TEXT_BYTES: usize = 8 << 10;
 const USER_AGENT: &str = concat!("fovea/", env!("CARGO_PKG_VERSION"));
 
 /// The server that the user named.

@@ -32,10 +32,11 @@ pub(super) fn read(
 ) -> Result<Usage, String> {
     let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let mut usage = Usage::default();
-    let reply = BufReader::new(reply.take(MAX_REPLY_BYTES));
+    let mut reply = BufReader::new(reply.take(MAX_REPLY_BYTES));
+    let too_much = || Err(format!("it sent more than {} MiB", MAX_REPLY_BYTES >> 20));
     match kind.as_str() {
         "text/event-stream" => {
-            for line in Lines(reply) {
+            for line in Lines(&mut reply) {
                 let line = line?;
                 let Some(data) = line.strip_prefix("data:") else { continue };
                 let data = data.trim();
@@ -48,19 +49,19 @@ pub(super) fn read(
                 }
             }
             // Some end without a word.
-            Ok(usage)
+            if reply.get_ref().limit() == 0 { too_much() } else { Ok(usage) }
         }
         "application/json" | "application/x-ndjson" | "application/jsonl" => {
-            for value in serde_json::Deserializer::from_reader(reply).into_iter::<Value>() {
+            for value in serde_json::Deserializer::from_reader(&mut reply).into_iter::<Value>() {
                 let value = value.map_err(|err| match err.io_error_kind() {
                     Some(kind) => broken(&io::Error::from(kind)),
                     None => no_json("", &err),
                 })?;
                 if !take(api, &value, &mut usage, on_text)? {
-                    break;
+                    return Ok(usage);
                 }
             }
-            Ok(usage)
+            if reply.get_ref().limit() == 0 { too_much() } else { Ok(usage) }
         }
         other => Err(format!(
             "it answers with `{}`, which is no completion; does the URL name the API?",

@@ -31,6 +31,7 @@ pub fn run(dirs: &Dirs, layers: &Layers) -> Result<(), DaemonError> {
     let _ = rustix::process::setsid();
     match start(dirs, layers) {
         Ok((server, service, config)) => {
+            // Whoever reads that line may end us at once.
             stop_on_signals(server.stopper());
             say(READY)?;
             tracing::info!(socket = %server.socket().display(), "daemon listens");
@@ -71,32 +72,29 @@ fn say(line: &str) -> std::io::Result<()> {
     stdout.flush()
 }
 
-/// Interrupt, terminate and hang-up save and end.
+/// Interrupt, terminate and hang-up save and end, from when this returns.
 fn stop_on_signals(stop: Stop) {
-    let wait = move || {
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().build() {
-            Ok(runtime) => runtime,
-            Err(err) => return tracing::warn!(%err, "signals end the daemon without saving"),
-        };
-        runtime.block_on(async {
-            use tokio::signal::unix::{SignalKind, signal};
-            let signals = (
-                signal(SignalKind::interrupt()),
-                signal(SignalKind::terminate()),
-                signal(SignalKind::hangup()),
-            );
-            let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = signals else {
-                return tracing::warn!("signals end the daemon without saving");
-            };
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-                _ = hangup.recv() => {}
-            }
+    let listen = || -> std::io::Result<()> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        let guard = runtime.enter();
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        drop(guard);
+        let wait = move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                    _ = hangup.recv() => {}
+                }
+            });
             stop.stop();
-        });
+        };
+        thread::Builder::new().name("fovea-signals".into()).spawn(wait).map(drop)
     };
-    if let Err(err) = thread::Builder::new().name("fovea-signals".into()).spawn(wait) {
+    if let Err(err) = listen() {
         tracing::warn!(%err, "signals end the daemon without saving");
     }
 }

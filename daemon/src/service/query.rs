@@ -352,7 +352,7 @@ fn offset(at: &At, text: &str) -> Result<u32> {
         Encoding::Utf16 => lines.offset_of_utf16(text, position),
         Encoding::Utf32 => lines.offset_of_chars(text, position),
     };
-    let (path, line) = (&at.path, at.line + 1);
+    let (path, line) = (&at.path, at.line.saturating_add(1));
     let Some(offset) = found else {
         let n_lines = lines.n_lines();
         return Err(bad_request(format!(
@@ -365,7 +365,7 @@ fn offset(at: &At, text: &str) -> Result<u32> {
         if at.column > n_chars {
             return Err(bad_request(format!(
                 "column {} is past the end of line {line} of `{path}`; its last is {}",
-                at.column + 1,
+                at.column.saturating_add(1),
                 n_chars + 1
             )));
         }

@@ -5,9 +5,13 @@ use std::path::{Component, Path, PathBuf};
 use fovea_api::{At, Encoding};
 use tower_lsp_server::ls_types::{Position, PositionEncodingKind, Uri};
 
-/// Path of a `file:` URI; `None` for every other scheme.
+/// Path of a `file:` URI of this machine; `None` for every other.
 pub(crate) fn path(uri: &Uri) -> Option<PathBuf> {
     if !uri.scheme().as_str().eq_ignore_ascii_case("file") {
+        return None;
+    }
+    let host = uri.authority().map(|authority| authority.host()).unwrap_or_default();
+    if !host.is_empty() && !host.eq_ignore_ascii_case("localhost") {
         return None;
     }
     let path = uri.to_file_path()?.into_owned();

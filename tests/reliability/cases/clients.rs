@@ -31,7 +31,6 @@ pub(crate) fn run(suite: &mut Suite) {
     suite.row("F10", "an unknown method, and a client of another version", (1, 5), other_version);
     suite.row("F11", "cancelled questions", (1, 10), cancelled);
     suite.row("F19", "two editors on one file, with saves below", (1, 1_000), two_editors);
-    suite.row("G01", "garbage, lying and giant frames", (60, 5_000), garbage);
 }
 
 pub(super) fn started(
@@ -315,7 +314,7 @@ fn two_editors(_: usize, rng: &mut Rng) -> Result<String> {
     Ok(String::new())
 }
 
-fn garbage(round: usize, rng: &mut Rng) -> Result<String> {
+pub(super) fn garbage(round: usize, rng: &mut Rng) -> Result<String> {
     thread_local! {
         static DAEMON: std::cell::RefCell<super::freshness::Shared> =
             const { std::cell::RefCell::new(None) };

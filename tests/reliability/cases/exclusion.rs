@@ -4,16 +4,16 @@ use std::{
     cell::RefCell,
     fmt::Write as _,
     fs,
-    io::{BufRead, BufReader, Write},
     path::Path,
-    process::{Child, ChildStdin, ChildStdout, Stdio},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use fovea_api::{At, Encoding, Method, Preset};
+use serde_json::json;
 
 use crate::{
+    agent::Agent,
     client::{Client, grep, search},
     daemon::{Daemon, wrapped},
     rng::Rng,
@@ -37,7 +37,8 @@ pub(crate) fn run(suite: &mut Suite) {
         Ok(String::new())
     });
     drop(setting);
-    suite.row("I04", "a file that goes leaves every store", (5, 10), leaves);
+    suite.row("I04", "a file that goes leaves every store", (6, 12), leaves);
+    super::remote::leaving(suite);
     suite.row("I05", "default-excluded names are not opened", (1, 1), |_, _| not_opened());
 }
 
@@ -255,7 +256,7 @@ const CHANNELS: [(&str, Ask); 12] = [
         let whole = setting.client.dump()?;
         Ok(whole + &setting.answers(vec![Method::Dump { after: None, path }])?)
     }),
-    ("agent", |setting, path, canary| setting.agent.ask_everything(path, canary)),
+    ("agent", |setting, path, canary| ask_everything(&mut setting.agent, path, canary)),
     ("status", |setting, path, _| {
         let mut text = setting.answers(vec![
             Method::Status,
@@ -318,77 +319,24 @@ fn wait_until_gone(home: &Path, canary: &str, since: Instant) -> Result<()> {
     Ok(())
 }
 
-/// `fovea mcp`, asked by every tool it has.
-struct Agent {
-    child: Child,
-    stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
-    next_id: u64,
-}
-
-impl Agent {
-    fn start(home: &Path, root: &Path) -> Result<Self> {
-        let mut child = wrapped(&[], home, &["mcp", sandbox::text(root)])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let stdin = child.stdin.take().context("piped")?;
-        let stdout = BufReader::new(child.stdout.take().context("piped")?);
-        let mut this = Self { child, stdin, stdout, next_id: 1 };
-        this.request(
-            "initialize",
-            r#"{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}"#,
-        )?;
-        writeln!(this.stdin, r#"{{"jsonrpc":"2.0","method":"notifications/initialized"}}"#)?;
-        Ok(this)
+/// Every tool that could tell of a file or word.
+fn ask_everything(agent: &mut Agent, path: &str, canary: &str) -> Result<String> {
+    let half = &canary[..12];
+    let mut text = String::new();
+    for (tool, arguments) in [
+        ("search", json!({ "query": format!("makes a {half}") })),
+        ("search", json!({ "query": path })),
+        ("definition", json!({ "target": format!("{path}:8:6") })),
+        ("references", json!({ "target": format!("{path}:8:6") })),
+        ("impact", json!({ "target": format!("{path}:8:6") })),
+        ("context", json!({ "at": format!("{path}:9:3") })),
+        ("outline", json!({ "budget": 20_000 })),
+        ("status", json!({ "path": path })),
+    ] {
+        let params = json!({ "name": tool, "arguments": arguments });
+        text.push_str(&agent.request("tools/call", params)?.to_string());
     }
-
-    fn request(&mut self, method: &str, params: &str) -> Result<String> {
-        let id = self.next_id;
-        self.next_id += 1;
-        writeln!(
-            self.stdin,
-            r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#
-        )?;
-        self.stdin.flush()?;
-        loop {
-            let mut line = String::new();
-            ensure!(self.stdout.read_line(&mut line)? > 0, "the agent's server ended");
-            if line.contains(&format!("\"id\":{id},")) || line.contains(&format!("\"id\":{id}}}")) {
-                return Ok(line);
-            }
-        }
-    }
-
-    fn ask_everything(&mut self, path: &str, canary: &str) -> Result<String> {
-        let half = &canary[..12];
-        let path: String = path.chars().flat_map(char::escape_default).collect();
-        // What JSON and Rust write differently does not occur in our paths but for this one.
-        let path = path.replace("\\u{200b}", "\\u200b");
-        let mut text = String::new();
-        for (tool, arguments) in [
-            ("search", format!(r#"{{"query":"makes a {half}"}}"#)),
-            ("search", format!(r#"{{"query":"{path}"}}"#)),
-            ("definition", format!(r#"{{"target":"{path}:8:6"}}"#)),
-            ("references", format!(r#"{{"target":"{path}:8:6"}}"#)),
-            ("impact", format!(r#"{{"target":"{path}:8:6"}}"#)),
-            ("context", format!(r#"{{"at":"{path}:9:3"}}"#)),
-            ("outline", r#"{"budget":20000}"#.to_owned()),
-            ("status", format!(r#"{{"path":"{path}"}}"#)),
-        ] {
-            let params = format!(r#"{{"name":"{tool}","arguments":{arguments}}}"#);
-            text.push_str(&self.request("tools/call", &params)?);
-        }
-        Ok(text)
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    Ok(text)
 }
 
 /// Deleted, ignored, renamed to an excluded name, or in a folder that goes: gone from every store.
@@ -406,7 +354,7 @@ fn leaves(round: usize, rng: &mut Rng) -> Result<String> {
         std::thread::sleep(Duration::from_millis(100));
     }
     let file = tree.root.join("gone/deep/file.py");
-    match round % 5 {
+    match round % 6 {
         0 => fs::remove_file(&file)?,
         1 => tree.write(".gitignore", "deep/\n")?,
         2 => fs::rename(&file, tree.root.join("gone/deep/.env"))?,
@@ -416,6 +364,8 @@ fn leaves(round: usize, rng: &mut Rng) -> Result<String> {
             client.sync()?;
             tree.write(".foveaignore", "other.py\n")?;
         }
+        // Or it gets a name that is excluded already, somewhere else.
+        4 => fs::hard_link(&file, tree.root.join(".env"))?,
         _ => fs::remove_dir_all(tree.root.join("gone"))?,
     }
     let started = Instant::now();

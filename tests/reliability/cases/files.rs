@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{
     client::Client,
-    daemon::{run as run_program, wrapped},
+    daemon::{Daemon, run as run_program, wrapped},
     oracle,
     rng::Rng,
     sandbox::{self, Mount},
@@ -33,6 +33,7 @@ pub(crate) fn run(suite: &mut Suite) {
     suite.row("E06", "names that are hard to write", (1, 5), names);
     suite.row("E07", "names equal but for case or composition", (1, 5), like_names);
     suite.row("E08", "hard links", (1, 5), hard_links);
+    suite.row("E09", "links to nothing and into ignored folders", (1, 5), dangling);
     suite.row("E10", "a file system mounted inside the root", (1, 5), mounted);
     suite.row("E13", "a .git file that points elsewhere", (1, 5), git_file);
     suite.row(
@@ -329,6 +330,35 @@ fn hard_links(_: usize, rng: &mut Rng) -> Result<String> {
         );
     }
     Ok(String::new())
+}
+
+fn dangling(_: usize, rng: &mut Rng) -> Result<String> {
+    let (tree, home) = (Tree::generate(5, rng)?, tempfile::tempdir()?);
+    tree.write(".gitignore", "ignored/\n")?;
+    tree.write("ignored/deep/inner.py", format!("def {CANARY}(): pass\n"))?;
+    let n = 200;
+    for index in 0..n {
+        symlink("no/such/place.py", tree.root.join(format!("dangling_{index}.py")))?;
+    }
+    symlink("ignored/deep", tree.root.join("into"))?;
+    symlink("ignored/deep/inner.py", tree.root.join("inner.py"))?;
+    let mut daemon = Daemon::start(home.path())?;
+    let client = daemon.client(&tree.root)?;
+    client.open()?;
+    for index in 0..n {
+        let link = tree.root.join(format!("dangling_{index}.py"));
+        // Again, with something to see in its folder.
+        fs::remove_file(&link)?;
+        symlink("still/nowhere.py", &link)?;
+    }
+    client.sync()?;
+    no_canary(&client)?;
+    oracle::check(&client, &tree.root)?;
+    let log = daemon.log();
+    let n_lines = log.lines().filter(|line| line.contains("dangling_")).count();
+    ensure!(n_lines <= n, "{n_lines} lines in the log about {n} links");
+    daemon.check_alive()?;
+    Ok(format!("{n} links, {n_lines} lines in the log"))
 }
 
 fn mounted(_: usize, rng: &mut Rng) -> Result<String> {

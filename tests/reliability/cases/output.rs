@@ -19,6 +19,7 @@ pub(crate) fn run(suite: &mut Suite) {
     suite.row("K01t", "every command on hostile text, on a terminal", (1, 5), |_, rng| {
         commands(true, rng)
     });
+    super::injection::markdown(suite);
 }
 
 /// What acts on terminals, or hides.
@@ -163,7 +164,7 @@ fn without_colors(shown: &str) -> String {
     clean
 }
 
-fn acts(character: char) -> bool {
+pub(super) fn acts(character: char) -> bool {
     match character {
         '\n' | '\t' => false,
         _ if character.is_control() => true,

@@ -30,6 +30,7 @@ pub(crate) fn run(suite: &mut Suite) {
     suite.row("F06", "another user connects", (1, 20), other_user);
     suite.row("F07", "something else at the runtime folder's place", (5, 25), squatters);
     suite.row("F15", "ends by signal and by request under load", (4, 40), ends);
+    suite.row("F15r", "a signal as soon as it says that it is ready", (20, 400), ends_at_once);
     suite.row("F16", "cold start to the first answer", (1, 5), cold_start);
     suite.row("F17", "a home with a long or odd path", (3, 9), odd_homes);
     suite.row("F21", "a client's environment does not reach the daemon", (1, 3), environment);
@@ -227,6 +228,13 @@ fn ends(round: usize, rng: &mut Rng) -> Result<String> {
     ensure!(!socket.exists(), "the socket is left");
     drop(clients);
     oracle::check_home(home.path(), &tree.root)?;
+    Ok(format!("ended in {} ms", took.as_millis()))
+}
+
+fn ends_at_once(round: usize, _: &mut Rng) -> Result<String> {
+    let home = tempfile::tempdir()?;
+    let daemon = Daemon::start(home.path())?;
+    let took = daemon.end(["TERM", "INT", "HUP"][round % 3], Duration::from_secs(5))?;
     Ok(format!("ended in {} ms", took.as_millis()))
 }
 

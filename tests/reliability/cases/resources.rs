@@ -84,7 +84,7 @@ fn steady_saves(_: usize, rng: &mut Rng) -> Result<String> {
         })
     };
     // The commit of the first scan is over.
-    sleep(Duration::from_millis(800));
+    daemon.wait_until_quiet()?;
     let (from, started) = (SystemTime::now(), Instant::now());
     while !committed(from) {
         ensure!(started.elapsed() < Duration::from_secs(12), "nothing is durable after 12 s");
@@ -163,7 +163,7 @@ fn idle(n_seconds: usize, rng: &mut Rng) -> Result<String> {
     client.open()?;
     client.sync()?;
     // The last commit is due half a second after the last change.
-    sleep(Duration::from_secs(2));
+    daemon.wait_until_quiet()?;
     let (cpu, written) = (daemon.cpu(), daemon.proc("io", "write_bytes:"));
     let called = daemon.proc("io", "syscw:");
     let wakes = daemon.proc("status", "voluntary_ctxt_switches:");

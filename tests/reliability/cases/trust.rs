@@ -32,6 +32,8 @@ pub(crate) fn run(suite: &mut Suite) {
     suite.row("H02", "a repository's settings that would widen", (n_keys, n_keys), |round, _| {
         widening(WIDENING[round])
     });
+    super::remote::naming(suite);
+    super::injection::agents(suite);
     suite.row("H07", "path arguments of every question", (1, 5), path_arguments);
     suite.row("H10", "modes of everything written, without a umask", (1, 3), modes);
     suite.row("H16", "a repository of another user", (1, 1), |_, rng| foreign_repository(rng));
