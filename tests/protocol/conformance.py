@@ -80,6 +80,7 @@ ask("textDocument/references", {**take, "context": {"includeDeclaration": True}}
 ask("textDocument/signatureHelp", {**document, "position": position(text, "stock.expiring_within(days, ")})
 ask("textDocument/documentSymbol", document)
 ask("textDocument/foldingRange", document)
+ask("textDocument/semanticTokens/full", document)
 ask("textDocument/selectionRange", {**document, "positions": [at["position"]]})
 lenses = ask("textDocument/codeLens", document)
 ask("codeLens/resolve", lenses[0])

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The language server against the protocol's own types.
+# The language server against the protocol's own types; then random edits and requests at once, no answer
+# to which may belong to another text. `latency.py` beside them is run by hand.
 #   bash tests/protocol/run.sh
 # FOVEA_BIN: the program to test, target/release/fovea if unset.
 set -euo pipefail
@@ -16,3 +17,6 @@ export FOVEA_HOME="$scratch/home" FOVEA_OFFLINE=true
 trap '"$binary" daemon stop >/dev/null 2>&1 || true; rm -rf "$scratch"' EXIT
 cp -r examples/projects/python "$scratch/project"
 timeout 60 "$tools/protocol/bin/python" tests/protocol/conformance.py "$binary" "$scratch/project"
+for seed in 1 2; do
+    timeout 170 "$tools/protocol/bin/python" tests/protocol/stale.py "$binary" "$scratch/project" "${FOVEA_STALE_STEPS:-10000}" $seed
+done

@@ -93,6 +93,22 @@ function Child:attached(timeout_ms)
   return self:wait("#vim.lsp.get_clients({ bufnr = 0, name = 'fovea' }) == 1 and vim.lsp.get_clients({ bufnr = 0, name = 'fovea' })[1].initialized", timeout_ms)
 end
 
+--- The screen as text, drawn anew: one line for each row.
+function Child:screen()
+  return self:lua([[
+    vim.cmd.redraw()
+    local rows = {}
+    for row = 1, vim.o.lines do
+      local cells = {}
+      for column = 1, vim.o.columns do
+        cells[column] = vim.fn.screenstring(row, column)
+      end
+      rows[row] = (table.concat(cells):gsub('%s+$', ''))
+    end
+    return rows
+  ]])
+end
+
 function Child:stop()
   pcall(vim.rpcnotify, self.channel, 'nvim_command', 'qall!')
   vim.fn.jobwait({ self.channel }, 2000)

@@ -44,6 +44,15 @@ local function new_line(child)
 end
 
 local version = vim.version()
+--- Keeps what the screen shows, for people to look at.
+local function shot(child, name)
+  local screen = child:screen()
+  if vim.env.FOVEA_SHOTS then
+    vim.fn.mkdir(vim.env.FOVEA_SHOTS, 'p')
+    vim.fn.writefile(screen, ('%s/nvim-%d.%d-%s.txt'):format(vim.env.FOVEA_SHOTS, version.major, version.minor, name))
+  end
+  return table.concat(screen, '\n')
+end
 print(('Neovim %d.%d.%d, %s'):format(version.major, version.minor, version.patch, (fovea('--version')):gsub('%s+$', '')))
 
 local child = start(project, setup)
@@ -55,6 +64,8 @@ new_line(child)
 child:type('stock.expi')
 local ghost = child:ghost_like('^ring_within')
 check('ghost text has a method of another file', ghost ~= nil, child:ghost_now())
+local screen = shot(child, 'ghost')
+check('and stands on the screen behind what was typed', screen:find('stock.expiring_within', 1, true) ~= nil, screen)
 child:keys('r')
 check('typing along keeps it', vim.wait(1000, function() return (child:ghost_now() or ''):find('^ing_within') ~= nil end, 5), child:ghost_now())
 child:keys('<C-l>')
@@ -143,6 +154,9 @@ child:keys('<Esc>q')
 check('q closes it', child:wait([[vim.fn.expand('%:t') == 'cli.py']], 1000), child:lua([[return vim.fn.expand('%')]]))
 child:lua('vim.cmd("Fovea explain")')
 check('without a suggestion, what one would see', child:wait(shows('larder/stock.py')), child:text())
+child:lua('vim.cmd.resize(18)')
+screen = shot(child, 'explain')
+check('the window shows rings and tokens', screen:find('| near-field |', 1, true) ~= nil and screen:find('of 1536 tokens', 1, true) ~= nil, screen)
 child:keys('q')
 child:wait([[vim.fn.expand('%:t') == 'cli.py']], 1000)
 child:lua('test.messages = {}; vim.cmd("Fovea status")')
@@ -152,6 +166,7 @@ check('an unknown action is named with the known ones', child:wait([[(test.messa
 child:lua('vim.cmd("checkhealth fovea")')
 local health = child:wait([[vim.bo.filetype == 'checkhealth' and table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), '\n')]], 15000) or ''
 check(':checkhealth finds no error', health:find('OK') ~= nil and health:find('ERROR') == nil and health:find('server for') ~= nil, health)
+shot(child, 'health')
 child:lua('vim.cmd("silent! bwipeout!")')
 child:lua(('vim.cmd("helptags %s")'):format(vim.fn.fnameescape(vim.fn.fnamemodify(here, ':h') .. '/doc')))
 check(':help fovea-mappings', pcall(child.lua, child, 'vim.cmd("help fovea-mappings")') and child:lua([[return vim.fn.expand('%:t')]]) == 'fovea.txt', nil)
@@ -166,6 +181,18 @@ check(':Fovea restart starts another server', child:wait(([[(function() local c 
 new_line(child)
 child:type('stock.expi')
 check('ghost text after a restart', child:ghost_like('^ring_within') ~= nil, child:ghost_now())
+
+-- As a package of Neovim's own, without a plugin manager; and settings that are not known.
+local pack = vim.fn.tempname()
+vim.fn.mkdir(pack .. '/pack/any/opt', 'p')
+vim.uv.fs_symlink(vim.fn.fnamemodify(here, ':h'), pack .. '/pack/any/opt/fovea')
+local plain = vim.system({ vim.v.progpath, '--clean', '--headless', '-i', 'NONE', '-n', '--cmd', 'set packpath^=' .. pack,
+  '+packadd fovea', "+lua require('fovea').setup()", "+lua io.stdout:write(vim.fn.exists(':Fovea'), ' ', tostring(pcall(require('fovea').setup, { colour = 1 })))", '+qall!' },
+  { text = true, env = { FOVEA_TEST_SETUP = '' } }):wait(10000)
+check('packadd and setup() are enough, and a wrong setting is an error', (plain.stdout or ''):find('2 false', 1, true) ~= nil, plain)
+vim.fn.delete(pack, 'rf')
+check('one command for all actions', child:lua([[return vim.fn.getcompletion('Fovea ', 'cmdline')]])[1] == 'explain', child:lua([[return vim.fn.getcompletion('Fovea ', 'cmdline')]]))
+check('no mapping is made that nobody asked for', child:lua([[return vim.iter({ 'n', 'i', 'v' }):all(function(mode) return vim.iter(vim.api.nvim_get_keymap(mode)):all(function(map) return not (map.desc or ''):find('Fovea') end) end)]]), nil)
 
 -- A second Neovim shares the daemon.
 local second = start(project, setup)

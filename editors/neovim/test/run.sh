@@ -39,7 +39,7 @@ for version in "$@"; do
     rm -rf "$scratch/project/.git"
     git -C "$scratch/project" init -q
     status=0
-    FOVEA_HOME="$scratch/home" FOVEA_OFFLINE=true FOVEA_BIN="$binary" \
+    FOVEA_SHOTS="$tools/shots" FOVEA_HOME="$scratch/home" FOVEA_OFFLINE=true FOVEA_BIN="$binary" \
         timeout "$limit" "$nvim" --clean -i NONE -n -l "$here/$script" "$scratch/project" 2>&1 || status=$?
     echo
     [ $status = 0 ] || { echo "Neovim $version: failed ($status); the daemon's log:" >&2

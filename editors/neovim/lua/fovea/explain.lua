@@ -25,10 +25,14 @@ function M.lines(result)
     local open = fence(suggestion.text)
     add(lines, open .. '\n' .. suggestion.text .. '\n' .. open)
     local timings = suggestion.timings or {}
-    add(lines, ('\nfrom %s, %.0f ms in all: %.0f ms context, %.0f ms prompt, %d of %d prompt tokens known from before\n'):format(
-      sources[suggestion.source] or suggestion.source,
-      timings.total_ms or 0, timings.context_ms or 0, timings.prefill_ms or 0,
-      timings.n_reused_tokens or 0, timings.n_prompt_tokens or 0))
+    local source = sources[suggestion.source] or suggestion.source
+    if suggestion.source == 'index' then
+      add(lines, ('\nfrom %s, in %.0f ms\n'):format(source, timings.total_ms or 0))
+    else
+      add(lines, ('\nfrom %s, %.0f ms in all: %.0f ms context, %.0f ms prompt, %d of %d prompt tokens known from before\n'):format(
+        source, timings.total_ms or 0, timings.context_ms or 0, timings.prefill_ms or 0,
+        timings.n_reused_tokens or 0, timings.n_prompt_tokens or 0))
+    end
     if suggestion.notice and suggestion.notice ~= vim.NIL then
       add(lines, suggestion.notice .. '\n')
     end
