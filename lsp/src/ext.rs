@@ -9,7 +9,10 @@ use fovea_api::{
 use serde::{Deserialize, Serialize};
 use tower_lsp_server::{
     jsonrpc::{Error, Result},
-    ls_types::{ExecuteCommandParams, LSPAny, Location, Position, TextDocumentIdentifier},
+    ls_types::{
+        ExecuteCommandParams, LSPAny, Location, Position, TextDocumentIdentifier,
+        TextDocumentPositionParams,
+    },
 };
 
 use crate::{
@@ -24,6 +27,7 @@ pub(crate) const STATUS: &str = "fovea/status";
 pub(crate) const EXPLAIN: &str = "fovea/explain";
 pub(crate) const SEARCH: &str = "fovea/search";
 pub(crate) const ACCEPTED: &str = "fovea/accepted";
+pub(crate) const CURSOR: &str = "fovea/cursor";
 /// Command that editors run after an inline completion was accepted; argument: the suggestion's id.
 pub(crate) const ACCEPTED_COMMAND: &str = "fovea.accepted";
 
@@ -76,7 +80,7 @@ pub(crate) struct ExplainParams {
     suggestion: Option<u64>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ExplainResult {
     plan: PlanView,
@@ -85,7 +89,7 @@ pub(crate) struct ExplainResult {
 }
 
 /// A suggestion without its plan.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct SuggestionView {
     id: u64,
     text: String,
@@ -144,8 +148,11 @@ impl FoveaServer {
             });
             found.flatten()
         });
-        if let Some(suggestion) = shown {
-            return Ok(Some(suggestion.into()));
+        let shown = shown.map(ExplainResult::from);
+        if let Some(shown) = &shown
+            && !shown.plan.segments.is_empty()
+        {
+            return Ok(Some(shown.clone()));
         }
         let Some((root, path)) = session.locate(uri) else { return Ok(None) };
         let options = session.options();
@@ -155,8 +162,15 @@ impl FoveaServer {
             budget_tokens: options.budget_tokens(),
         };
         match self.shared.ask(root, method).await? {
-            Some(Answer::Plan(plan)) => Ok(Some(ExplainResult { plan, suggestion: None })),
-            _ => Ok(None),
+            // The index's own suggestion saw no code; what the model would see says more than nothing.
+            Some(Answer::Plan(plan)) => Ok(Some(match shown {
+                Some(shown) => {
+                    let gate = shown.plan.gate.clone();
+                    ExplainResult { plan: PlanView { gate, ..plan }, ..shown }
+                }
+                None => ExplainResult { plan, suggestion: None },
+            })),
+            _ => Ok(shown),
         }
     }
 
@@ -187,6 +201,11 @@ impl FoveaServer {
         result.hits.sort_by(|a, b| b.hit.score.total_cmp(&a.hit.score));
         result.hits.truncate(limit);
         Ok(result)
+    }
+
+    pub(crate) async fn cursor(&self, params: TextDocumentPositionParams) {
+        let uri = params.text_document.uri;
+        requests::inline_completion::prepare(&self.shared, uri, params.position);
     }
 
     pub(crate) async fn accepted(&self, params: AcceptedParams) {

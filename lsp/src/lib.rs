@@ -135,5 +135,6 @@ fn service(
         .custom_method(ext::EXPLAIN, server::FoveaServer::explain)
         .custom_method(ext::SEARCH, server::FoveaServer::search)
         .custom_method(ext::ACCEPTED, server::FoveaServer::accepted)
+        .custom_method(ext::CURSOR, server::FoveaServer::cursor)
         .finish()
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// What the server is told.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Options {
     pub(crate) features: Features,
@@ -21,9 +21,26 @@ pub(crate) struct Options {
     /// Suggestions of the model below this mean probability of a token are shown on demand only.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub(crate) min_confidence: f32,
+    /// Read the code around a resting cursor before a key is pressed, so that the first suggestion there
+    /// is quick.
+    pub(crate) prepare: bool,
     /// Languages (ids as in `didOpen`) that another server of the client knows: their documents get
     /// ghost text and nothing else.
     pub(crate) peer_languages: Vec<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            features: Features::default(),
+            preset: Preset::default(),
+            budget_tokens: 0,
+            max_tokens: 0,
+            min_confidence: 0.0,
+            prepare: true,
+            peer_languages: Vec::new(),
+        }
+    }
 }
 
 impl Options {

@@ -761,3 +761,35 @@ async fn each_file_is_asked_about_in_the_root_that_holds_it() {
     });
     assert_eq!(found, (Some("/one".into()), "inner/d.py".to_owned()));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_cursor_rests_is_prepared_once() {
+    let (daemon, seen) = FakeDaemon::new(|request| match &request.method {
+        Method::Complete { at, .. } => Reply::Now(Ok(suggestion("load()", 0, at.column, 4))),
+        _ => usual(request),
+    });
+    let (mut editor, _) = Editor::initialized(&daemon, json!({})).await;
+    editor.open(DOCUMENT, "x = ").await;
+    // Moved on before it rested.
+    editor.notify("fovea/cursor", at(0, 1)).await;
+    editor.notify("fovea/cursor", at(0, 2)).await;
+    editor.notify("fovea/cursor", at(0, 4)).await;
+    let cursor = |request: &Request| match &request.method {
+        Method::Complete { at, .. } => Some(at.column),
+        _ => None,
+    };
+    assert_eq!(next(&seen, cursor), 4);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    // It is there: neither the cursor nor the editor's request asks again.
+    editor.notify("fovea/cursor", at(0, 4)).await;
+    let shown = editor.request("textDocument/inlineCompletion", inline(0, 4, 2)).await;
+    assert_eq!(shown["result"]["items"][0]["insertText"], "load()", "{shown}");
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let settings = json!({ "settings": { "fovea": { "prepare": false } } });
+    editor.notify("workspace/didChangeConfiguration", settings).await;
+    editor.notify("fovea/cursor", at(0, 0)).await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    editor.request("textDocument/hover", at(0, 0)).await;
+    let asked: Vec<u32> = seen.try_iter().filter_map(|request| cursor(&request)).collect();
+    assert!(asked.is_empty(), "{asked:?}");
+}

@@ -8,6 +8,7 @@ prompt was read before. Taken at the pipe; the editors' own benchmarks add what 
 """
 
 import json
+import math
 import pathlib
 import random
 import re
@@ -86,6 +87,10 @@ for number, (file, line) in enumerate(places()):
             explained = client.ask("fovea/explain", {**at, "suggestion": items[0]["command"]["arguments"][0]})
             suggestion = explained["suggestion"] if explained else None
             if suggestion:
+                rest, shown = whole[column:], items[0]["insertText"]
+                word = re.match(r"\W*\w+|\W+", shown)[0]
+                sample |= {"confidence": math.exp(suggestion["logprob"]) if suggestion["logprob"] is not None else None}
+                sample |= {"word": rest.startswith(word), "line": rest.strip() == shown.split("\n")[0].strip()}
                 sample |= {"source": suggestion["source"], "plan": explained["plan"]["n_tokens"], **suggestion["timings"]}
         samples.append(sample)
         burst += 1
@@ -103,6 +108,13 @@ for name, chosen in [("first burst in a place", [s for s in samples if s["burst"
         values = [s[field] for s in asked]
         if values:
             print(f"  {field}: p50 {quantile(values, 0.5):.0f}, p95 {quantile(values, 0.95):.0f}, mean {statistics.mean(values):.0f}")
+judged = [s for s in samples if s.get("confidence") is not None]
+print("shown at a confidence of at least:  n, next word right, rest of the line right")
+for least in [0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]:
+    chosen = [s for s in judged if s["confidence"] >= least]
+    if chosen:
+        words, lines = (sum(s[name] for s in chosen) / len(chosen) for name in ("word", "line"))
+        print(f"  {least:.1f}: {len(chosen)} of {len(judged)}, {words:.0%}, {lines:.0%}")
 print(f"server process: at most {rss / 1024:.1f} MB")
 print("samples: " + json.dumps(samples), file=sys.stderr)
 client.stop()

@@ -22,6 +22,7 @@ interface Offered {
 export class Client implements vscode.Disposable {
   private running: LanguageClient | undefined;
   private offered: Offered | undefined;
+  private typedAt = 0;
   private readonly disposables: vscode.Disposable[] = [];
 
   constructor(private readonly status: StatusItem, private readonly extension: vscode.Extension<unknown>) {
@@ -33,6 +34,9 @@ export class Client implements vscode.Disposable {
           await this.sendOptions();
         }
       }),
+      vscode.workspace.onDidChangeTextDocument(() => { this.typedAt = Date.now(); }),
+      vscode.window.onDidChangeTextEditorSelection(({ textEditor }) => this.noteCursor(textEditor)),
+      vscode.window.onDidChangeActiveTextEditor((editor) => this.noteCursor(editor)),
       // A peer that is installed or enabled later counts from then on.
       vscode.extensions.onDidChange(() => this.sendOptions()),
     );
@@ -141,6 +145,22 @@ export class Client implements vscode.Disposable {
       textDocument: { uri },
       position: { line, character },
       suggestion: isShown ? offered.suggestion : undefined,
+    });
+  }
+
+  /** Lets the server read the context of the place where the cursor is. */
+  private noteCursor(editor: vscode.TextEditor | undefined): void {
+    // What is typed is asked about by itself.
+    if (editor === undefined || editor.selections.length !== 1 || Date.now() - this.typedAt < 100) {
+      return;
+    }
+    const { document, selection } = editor;
+    if (document.uri.scheme !== "file" || !LANGUAGES.includes(document.languageId) || !selection.isEmpty) {
+      return;
+    }
+    const { line, character } = selection.active;
+    void this.running?.sendNotification("fovea/cursor", {
+      textDocument: { uri: document.uri.toString() }, position: { line, character },
     });
   }
 

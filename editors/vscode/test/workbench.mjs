@@ -15,7 +15,7 @@ export async function open({ vscode, vsix, project, settings, env: more = {} }) 
   const machine = path.join(scratch, "data", "Machine");
   fs.mkdirSync(machine, { recursive: true });
   fs.writeFileSync(path.join(machine, "settings.json"), JSON.stringify(settings));
-  fs.writeFileSync(path.join(user, "settings.json"), JSON.stringify({
+  const base = {
     "chat.disableAIFeatures": true, "telemetry.telemetryLevel": "off", "workbench.startupEditor": "none",
     "git.enabled": false, "files.autoSave": "off", "editor.minimap.enabled": false, "workbench.tips.enabled": false,
     "workbench.secondarySideBar.defaultVisibility": "hidden", "workbench.colorTheme": "Default Dark Modern",
@@ -23,7 +23,8 @@ export async function open({ vscode, vsix, project, settings, env: more = {} }) 
     "editor.autoClosingBrackets": "never", "editor.autoClosingQuotes": "never", "editor.wordBasedSuggestions": "off",
     "editor.quickSuggestions": { other: "off", comments: "off", strings: "off" }, "editor.suggestOnTriggerCharacters": false,
     ...settings,
-  }));
+  };
+  fs.writeFileSync(path.join(user, "settings.json"), JSON.stringify(base));
   const entry = [path.join(vscode, "node_modules/code-server/out/node/entry.js"), "--config", path.join(scratch, "config.yaml"),
     "--user-data-dir", path.join(scratch, "data"), "--extensions-dir", path.join(scratch, "extensions")];
   fs.writeFileSync(path.join(scratch, "config.yaml"), "");
@@ -55,7 +56,7 @@ export async function open({ vscode, vsix, project, settings, env: more = {} }) 
     await page.goto(`${url}/?folder=${encodeURIComponent(project)}`);
     await page.waitForSelector(".monaco-workbench", { timeout: 90000 });
     await page.locator(".explorer-folders-view .monaco-list-row").first().waitFor({ timeout: 90000 });
-    return new Window(page, project, window, async () => {
+    return new Window(page, project, window, base, async () => {
       await browser.close();
       server.removeAllListeners("exit");
       server.kill();
@@ -66,8 +67,8 @@ export async function open({ vscode, vsix, project, settings, env: more = {} }) 
 }
 
 class Window {
-  constructor(page, project, window, close) {
-    Object.assign(this, { page, project, window, close });
+  constructor(page, project, window, base, close) {
+    Object.assign(this, { page, project, window, base, close });
     this.ghost = page.locator(".ghost-text-decoration, .ghost-text");
   }
 
@@ -79,6 +80,23 @@ class Window {
     await this.page.locator(".quick-input-list .monaco-list-row", { hasText: name.split(": ").at(-1) }).first().waitFor({ timeout: 20000 });
     await this.page.keyboard.press("Enter");
     await this.page.waitForTimeout(250);
+  }
+
+  /** Changes the user's settings as a user does: in the editor. */
+  async settings(more) {
+    await this.command("Preferences: Open User Settings (JSON)");
+    // In a window of its own above the others.
+    await this.page.getByText("settings.json").first().waitFor({ timeout: 10000 });
+    await this.page.waitForTimeout(500);
+    await this.page.keyboard.press("Control+A");
+    await this.page.keyboard.insertText(JSON.stringify({ ...this.base, ...more }));
+    // What the editor closed by itself.
+    await this.page.keyboard.press("Control+Shift+End");
+    await this.page.keyboard.press("Delete");
+    await this.page.keyboard.press("Control+S");
+    await this.page.waitForTimeout(700);
+    await this.page.keyboard.press("Escape");
+    await this.page.getByText("settings.json").first().waitFor({ state: "detached", timeout: 10000 });
   }
 
   async openFile(file) {

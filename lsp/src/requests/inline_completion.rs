@@ -39,6 +39,9 @@ const INVOKED_DEADLINE_MS: u64 = 10_000;
 const FLOW_GAP: Duration = Duration::from_millis(160);
 const MAX_DEBOUNCE: Duration = Duration::from_millis(40);
 
+/// A cursor that stays this long without a key is where the user will type.
+const REST: Duration = Duration::from_millis(250);
+
 /// What a document remembers of its inline completions.
 #[derive(Default)]
 pub(crate) struct InlineState {
@@ -46,6 +49,8 @@ pub(crate) struct InlineState {
     newest: u64,
     /// Tells the request before that it is superseded, when dropped.
     running: Option<oneshot::Sender<()>>,
+    /// The newest request is our own, not the editor's.
+    is_ahead: bool,
     shown: Option<Shown>,
     last_keystroke: Option<Instant>,
     gap: Option<Duration>,
@@ -69,6 +74,7 @@ impl InlineState {
     fn begin(&mut self) -> (u64, oneshot::Receiver<()>) {
         let (running, superseded) = oneshot::channel();
         self.running = Some(running);
+        self.is_ahead = false;
         self.newest += 1;
         (self.newest, superseded)
     }
@@ -174,21 +180,48 @@ pub(crate) async fn inline_completion(
 }
 
 /// Asks for what comes behind an accepted suggestion before the editor does: it is there, or most of
-/// its prompt is read, when the user types on. The editor's own request supersedes this one.
+/// its prompt is read, when the user types on.
 pub(crate) fn prefetch(shared: &Arc<Shared>, accepted: u64) {
     let found = shared.documents.find_map(|document| {
         let offset = document.inline.end_of(accepted, &document.text)?;
-        // What the editor asked for itself comes first.
-        if document.inline.is_asking() {
-            return None;
-        }
-        let (number, superseded) = document.inline.begin();
-        let debounce = Duration::ZERO;
-        let (version, text) = (document.version, Arc::clone(&document.text));
-        let invoked = false;
-        Some(Question { number, superseded, debounce, invoked, version, text, offset })
+        ahead(document, offset, Duration::ZERO)
     });
-    let Some((uri, question)) = found else { return };
+    if let Some((uri, question)) = found {
+        ask_ahead(shared, uri, question);
+    }
+}
+
+/// The cursor rests: what a suggestion there looks at is read before the first key is pressed.
+pub(crate) fn prepare(shared: &Arc<Shared>, uri: Uri, cursor: Position) {
+    let session = shared.session();
+    if !session.options().prepare {
+        return;
+    }
+    let question = shared.documents.with(&uri, |document| {
+        let offset = documents::offset(&document.text, cursor, session.encoding);
+        let is_there = document.inline.shown.as_ref().is_some_and(|shown| {
+            shown.offset == offset && Arc::ptr_eq(&shown.text, &document.text)
+        });
+        if is_there { None } else { ahead(document, offset, REST) }
+    });
+    if let Some(question) = question.flatten() {
+        ask_ahead(shared, uri, question);
+    }
+}
+
+/// A question that nobody has asked yet. The editor's own supersedes it, and comes first if it is there.
+fn ahead(document: &mut Document, offset: usize, debounce: Duration) -> Option<Question> {
+    if document.inline.is_asking() && !document.inline.is_ahead {
+        return None;
+    }
+    let (number, superseded) = document.inline.begin();
+    document.inline.is_ahead = true;
+    let (version, text) = (document.version, Arc::clone(&document.text));
+    let invoked = false;
+    Some(Question { number, superseded, debounce, invoked, version, text, offset })
+}
+
+fn ask_ahead(shared: &Arc<Shared>, uri: Uri, question: Question) {
     let Some((root, path)) = shared.locate(Feature::InlineCompletion, &uri) else { return };
     let before = &question.text[..question.offset];
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
@@ -201,7 +234,7 @@ pub(crate) fn prefetch(shared: &Arc<Shared>, accepted: u64) {
     let shared = Arc::clone(shared);
     tokio::spawn(async move {
         if let Err(err) = ask(&shared, &uri, root, at, question).await {
-            tracing::debug!(%err, "not prefetched");
+            tracing::debug!(%err, "not asked ahead");
         }
     });
 }

@@ -133,6 +133,14 @@ function M.request(kind)
   end
 end
 
+--- Lets the server read the context of the place where the cursor is.
+local function note_cursor(buf)
+  local client = vim.lsp.get_clients({ name = 'fovea', bufnr = buf })[1]
+  if client and client.initialized and vim.api.nvim_get_current_buf() == buf then
+    client:notify('fovea/cursor', vim.lsp.util.make_position_params(0, client.offset_encoding))
+  end
+end
+
 --- Keeps the suggestion while the user types along it; returns false if it no longer fits.
 local function follow(buf)
   if not shown or shown.buf ~= buf then
@@ -243,6 +251,13 @@ function M.attach(buf)
         M.hide()
         cancel()
       end
+    end,
+  })
+  vim.api.nvim_create_autocmd({ 'CursorMoved', 'InsertEnter' }, {
+    group = group,
+    buffer = buf,
+    callback = function()
+      note_cursor(buf)
     end,
   })
   vim.api.nvim_create_autocmd('CompleteChanged', { group = group, buffer = buf, callback = M.hide })
