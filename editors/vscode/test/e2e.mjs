@@ -8,7 +8,7 @@ import path from "node:path";
 import { open } from "./workbench.mjs";
 
 const [vscode, vsix, project, shots] = process.argv.slice(2, 6).map((given) => path.resolve(given));
-const binary = process.env.FOVEA_BIN;
+let binary = process.env.FOVEA_BIN;
 fs.mkdirSync(shots, { recursive: true });
 const fovea = (...given) => execFileSync(binary, given, { cwd: project, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
 const daemon = () => JSON.parse(fovea("status", "--json")).value.daemon;
@@ -19,6 +19,10 @@ const started = Date.now();
 const isBundled = process.env.FOVEA_BUNDLED !== undefined;
 const workbench = await open({ vscode, vsix, project, settings: isBundled ? {} : { "fovea.path": binary } });
 const { page } = workbench;
+if (isBundled) {
+  const folder = fs.readdirSync(workbench.extensions).find((name) => name.startsWith("fovea.fovea-"));
+  binary = path.join(workbench.extensions, folder, "server/fovea");
+}
 
 async function test(name, run) {
   try {
@@ -233,6 +237,7 @@ try {
   console.error(error);
   await shot("failed");
 } finally {
+  if (isBundled) fovea("daemon", "stop");
   await workbench.close();
 }
 console.log(`${n_passed} passed, ${n_failed} failed`);

@@ -56,7 +56,7 @@ export async function open({ vscode, vsix, project, settings, env: more = {} }) 
     await page.goto(`${url}/?folder=${encodeURIComponent(project)}`);
     await page.waitForSelector(".monaco-workbench", { timeout: 90000 });
     await page.locator(".explorer-folders-view .monaco-list-row").first().waitFor({ timeout: 90000 });
-    return new Window(page, project, window, base, async () => {
+    return new Window(page, project, window, base, path.join(scratch, "extensions"), async () => {
       await browser.close();
       server.removeAllListeners("exit");
       server.kill();
@@ -67,8 +67,8 @@ export async function open({ vscode, vsix, project, settings, env: more = {} }) 
 }
 
 class Window {
-  constructor(page, project, window, base, close) {
-    Object.assign(this, { page, project, window, base, close });
+  constructor(page, project, window, base, extensions, close) {
+    Object.assign(this, { page, project, window, base, extensions, close });
     this.ghost = page.locator(".ghost-text-decoration, .ghost-text");
   }
 
