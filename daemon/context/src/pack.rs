@@ -1,7 +1,7 @@
 //! Proposals into a token budget: most value first, nothing twice, nothing that the window shows.
 
 use fovea_indexer::{ContentHash, text::ByteRange};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
 use crate::{
     plan::{Segment, Source},
@@ -56,10 +56,10 @@ pub fn pack(
 ) -> Vec<Segment> {
     let mut seen = SeenLines::default();
     window.iter().for_each(|text| seen.add(text));
-    let before: FxHashMap<ContentHash, usize> =
-        request.previous.iter().flat_map(|plan| plan.context()).map(|s| s.key).zip(0..).collect();
+    let before: FxHashSet<ContentHash> =
+        request.previous.iter().flat_map(|plan| plan.context()).map(|s| s.key).collect();
     for proposal in &mut proposals {
-        if before.contains_key(&proposal.key()) {
+        if before.contains(&proposal.key()) {
             proposal.value *= HYSTERESIS;
         }
     }
@@ -99,10 +99,8 @@ pub fn pack(
     packed.sort_by(|a, b| {
         let by_source = request.tuning.stable_first;
         let place = |segment: &Segment| if by_source { place(segment.source) } else { 0 };
-        // What was there before keeps its place in front, or all behind it is read again.
-        let kept = |segment: &Segment| before.get(&segment.key).copied().unwrap_or(usize::MAX);
-        (kept(a), place(a))
-            .cmp(&(kept(b), place(b)))
+        place(a)
+            .cmp(&place(b))
             .then_with(|| match request.tuning.best_last {
                 true => a.score.total_cmp(&b.score),
                 false => b.score.total_cmp(&a.score),
@@ -264,16 +262,14 @@ mod tests {
     fn the_previous_choice_wins_a_near_tie() {
         let a = proposal(Source::Similar, "a.rs", "first alternative snippet text", 1.0);
         let b = proposal(Source::Similar, "b.rs", "other alternative snippet text", 1.1);
-        let choose = |previous: &[&Proposal], budget| {
+        let choose = |previous: &[&Proposal]| {
             let segments = previous.iter().map(|p| to_segment(p, &p.text, 10)).collect();
             let previous = Some(Plan::with_segments(segments).into());
             let request = PlanRequest { previous, ..PlanRequest::new("a.rs", "", 0) };
-            let packed = pack(vec![a.clone(), b.clone()], &[], &request, budget, &Estimate);
+            let packed = pack(vec![a.clone(), b.clone()], &[], &request, 20, &Estimate);
             packed.into_iter().map(|segment| segment.path).collect::<Vec<_>>()
         };
-        assert_eq!(choose(&[], 20), ["b.rs"]);
-        assert_eq!(choose(&[&a], 20), ["a.rs"]);
-        assert_eq!(choose(&[], 100), ["a.rs", "b.rs"]);
-        assert_eq!(choose(&[&b], 100), ["b.rs", "a.rs"], "what was read before stays in front");
+        assert_eq!(choose(&[]), ["b.rs"]);
+        assert_eq!(choose(&[&a]), ["a.rs"]);
     }
 }
