@@ -779,7 +779,12 @@ async fn where_the_cursor_rests_is_prepared_once() {
         _ => None,
     };
     assert_eq!(next(&seen, cursor), 4);
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    // The explanation shows it as soon as the answer is taken in.
+    let mut question = at(0, 4);
+    question["suggestion"] = json!(9);
+    while editor.request("fovea/explain", question.clone()).await["result"]["suggestion"].is_null()
+    {
+    }
     // It is there: neither the cursor nor the editor's request asks again.
     editor.notify("fovea/cursor", at(0, 4)).await;
     let shown = editor.request("textDocument/inlineCompletion", inline(0, 4, 2)).await;

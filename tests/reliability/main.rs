@@ -12,6 +12,7 @@ mod agent;
 mod cases;
 mod client;
 mod daemon;
+mod editor;
 mod oracle;
 mod rng;
 mod sandbox;

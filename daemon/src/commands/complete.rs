@@ -29,7 +29,7 @@ pub(super) fn explain(context: &mut Context, args: &ExplainArgs) -> Result<ExitC
         at => return outgoing(context, at.as_deref(), &args.options),
     };
     let answer = complete(context, at, &args.options)?;
-    context.show(answer, |out, answer| {
+    context.show_or(answer, None, |out, answer| {
         let Answer::Suggestion(Some(suggestion)) = answer else {
             out.put("nothing worth suggesting here").line();
             return false;
@@ -53,16 +53,13 @@ fn outgoing(
         }
     };
     let (preset, budget_tokens) = (args.preset.into(), args.budget_tokens);
-    let is_last = at.is_none();
+    let nothing = match at {
+        None => "nothing was sent since the daemon started; give a cursor to see what would be",
+        Some(_) => "no remote back end is named (remote.url), so nothing is sent",
+    };
     let answer = context.open(&root)?.ask(Method::Outgoing { at, preset, budget_tokens })?;
-    context.show(answer, |out, answer| {
-        let Answer::Outgoing(Some(view)) = answer else {
-            out.put(match is_last {
-                true => "nothing was sent since the daemon started\n",
-                false => "no remote back end is named (remote.url), so nothing is sent\n",
-            });
-            return false;
-        };
+    context.show_or(answer, Some(nothing), |out, answer| {
+        let Answer::Outgoing(Some(view)) = answer else { return false };
         show_request(out, view);
         true
     })

@@ -210,10 +210,21 @@ impl Context {
         Ok(Workspace { connection, root: root.to_owned(), status, deadline_ms })
     }
 
-    /// Shows an answer: as JSON, or by `show`, which says whether there was anything.
+    /// Shows an answer about a cursor or name: as JSON, or by `show`, which says whether there was
+    /// anything.
     pub(crate) fn show(
         &mut self,
         answer: (Answer, Option<Freshness>),
+        show: impl FnOnce(&mut Output, &Answer) -> bool,
+    ) -> Result<ExitCode, Failure> {
+        self.show_or(answer, Some("nothing found; a cursor is written FILE:LINE:COL"), show)
+    }
+
+    /// The same with what to say if there is nothing; `None` if `show` says it.
+    pub(crate) fn show_or(
+        &mut self,
+        answer: (Answer, Option<Freshness>),
+        nothing: Option<&str>,
         show: impl FnOnce(&mut Output, &Answer) -> bool,
     ) -> Result<ExitCode, Failure> {
         let (answer, freshness) = answer;
@@ -224,8 +235,9 @@ impl Context {
             let files = crate::output::count(freshness.n_pending, "changed file");
             note(&format!("{files} not in the index yet; `fovea sync` waits for them"));
         }
-        if freshness.is_some_and(|freshness| freshness.cut) && !self.global.json {
-            note("the deadline passed; there may be more");
+        let is_cut = freshness.is_some_and(|freshness| freshness.cut);
+        if is_cut && !self.global.json {
+            note("the deadline passed, so there may be more; a longer --deadline-ms finds it");
         }
         let mut text = Output::plain();
         let has_content = if self.out.is_json() {
@@ -235,8 +247,8 @@ impl Context {
         } else {
             show(&mut self.out, &answer)
         };
-        if !has_content && !self.global.json {
-            note("nothing found; a cursor is written FILE:LINE:COL");
+        if let Some(nothing) = nothing.filter(|_| !has_content && !is_cut && !self.global.json) {
+            note(nothing);
         }
         Ok(if has_content { ExitCode::Ok } else { ExitCode::Nothing })
     }

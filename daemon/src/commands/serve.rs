@@ -20,6 +20,5 @@ pub(super) fn run(context: &mut Context, args: &ServeArgs) -> Result<ExitCode, F
     let key = clean(&endpoint.token_file().display().to_string());
     context.out.put(&format!("listening on {}\nthe key is in {key}\n", endpoint.url()));
     context.out.flush();
-    endpoint.serve().map_err(unavailable)?;
-    Ok(ExitCode::Ok)
+    endpoint.serve()
 }

@@ -110,7 +110,9 @@ pub(super) fn path(context: &mut Context, args: &PathArgs) -> Result<ExitCode, F
     let (workspace, from) = target::open(context, &args.from)?;
     let to = target::place_in(context, &workspace, &args.to)?;
     let answer = workspace.ask(Method::Path { from, to })?;
-    context.show(answer, |out, answer| {
+    let nothing =
+        "no chain of uses connects the two; `fovea near` lists what is around one of them";
+    context.show_or(answer, Some(nothing), |out, answer| {
         let Answer::Connection { from: Some(from), steps, .. } = answer else { return false };
         if steps.is_empty() {
             return false;
@@ -136,7 +138,11 @@ pub(super) fn dead(context: &mut Context, args: &DeadArgs) -> Result<ExitCode, F
     let with_public = !args.private;
     let workspace = context.open(&context.root(None)?)?;
     let answer = workspace.ask(Method::Dead { path, limit, with_public })?;
-    context.show(answer, |out, answer| {
+    let nothing = match with_public {
+        true => "every definition here is reached from somewhere",
+        false => "every private definition here is reached from somewhere",
+    };
+    context.show_or(answer, Some(nothing), |out, answer| {
         let Answer::Dead { symbols, has_more } = answer else { return false };
         for dead in symbols {
             out.styled(Style::Dim, if dead.is_public { "public  " } else { "private " });

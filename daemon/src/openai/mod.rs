@@ -102,38 +102,54 @@ impl Endpoint {
     }
 
     /// Serves until the process ends.
-    ///
-    /// # Errors
-    /// If no connection can be accepted any more.
-    pub fn serve(self) -> io::Result<()> {
+    pub fn serve(self) -> ! {
         loop {
             let stream = match self.listener.accept() {
                 Ok((stream, _)) => stream,
-                // The client went away first, or there are no handles just now.
+                // The client went away first, or there are no handles just now, of which nothing tells when
+                // there are some again.
                 Err(err) => {
                     tracing::debug!(%err, "not accepted");
                     thread::sleep(Duration::from_millis(20));
                     continue;
                 }
             };
-            let shared = Arc::clone(&self.shared);
-            if shared.n_open.fetch_add(1, Ordering::Relaxed) >= MAX_CONNECTIONS {
-                shared.n_open.fetch_sub(1, Ordering::Relaxed);
+            let open = Open::new(Arc::clone(&self.shared));
+            if open.0.n_open.load(Ordering::Relaxed) > MAX_CONNECTIONS {
                 let busy = Response::error(503, "too many connections; close some");
                 let _ = http::write(&stream, &busy);
                 continue;
             }
-            thread::Builder::new().name("fovea-http".into()).spawn(move || {
+            let serve = move || {
                 let response = match http::read(&stream) {
-                    Ok(request) => answer(&shared, &request, &stream),
+                    Ok(request) => answer(&open.0, &request, &stream),
                     Err(response) => response,
                 };
                 if let Err(err) = http::write(&stream, &response) {
                     tracing::debug!(%err, "the client is gone");
                 }
-                shared.n_open.fetch_sub(1, Ordering::Relaxed);
-            })?;
+            };
+            // Without a thread this one hangs up, and the next may have more luck.
+            if let Err(err) = thread::Builder::new().name("fovea-http".into()).spawn(serve) {
+                tracing::warn!(%err, "a connection is not served");
+            }
         }
+    }
+}
+
+/// A connection that counts as open until it is dropped, whatever happens.
+struct Open(Arc<Shared>);
+
+impl Open {
+    fn new(shared: Arc<Shared>) -> Self {
+        shared.n_open.fetch_add(1, Ordering::Relaxed);
+        Self(shared)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.n_open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

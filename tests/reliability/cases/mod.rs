@@ -9,6 +9,7 @@ pub(crate) mod exclusion;
 pub(crate) mod files;
 pub(crate) mod freshness;
 pub(crate) mod git;
+mod http;
 mod injection;
 pub(crate) mod models;
 pub(crate) mod output;

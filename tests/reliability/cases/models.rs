@@ -306,17 +306,34 @@ fn worker(client: &Client) -> Result<Option<u32>> {
     }
 }
 
+/// A daemon whose model has written something.
+struct Writer {
+    tree: Tree,
+    home: tempfile::TempDir,
+    daemon: Daemon,
+    client: Client,
+    /// Of the model's process.
+    pid: u32,
+}
+
+impl Writer {
+    fn start(rng: &mut Rng) -> Result<Self> {
+        let model = real_model()?;
+        let (tree, home) = (Tree::generate(25, rng)?, tempfile::tempdir()?);
+        set_model(home.path(), &model)?;
+        let daemon = Daemon::start(home.path())?;
+        let client = daemon.client(&tree.root)?;
+        client.open()?;
+        complete(&client, &tree)?;
+        let pid = worker(&client)?.context("a worker")?;
+        Ok(Self { tree, home, daemon, client, pid })
+    }
+}
+
 /// Killed while loading or while it writes, or stopped for good: the daemon answers from the index, and
 /// the next process works.
 fn killed(round: usize, rng: &mut Rng) -> Result<String> {
-    let model = real_model()?;
-    let (tree, home) = (Tree::generate(25, rng)?, tempfile::tempdir()?);
-    set_model(home.path(), &model)?;
-    let mut daemon = Daemon::start(home.path())?;
-    let client = daemon.client(&tree.root)?;
-    client.open()?;
-    complete(&client, &tree)?;
-    let pid = worker(&client)?.context("a worker")?;
+    let Writer { tree, home: _home, mut daemon, client, pid } = Writer::start(rng)?;
     let pending = client.api().send(Some(tree.root.clone()), None, completion(&tree, 400)?)?;
     std::thread::sleep(Duration::from_millis(rng.below(300) as u64));
     signal(pid, if round.is_multiple_of(2) { "KILL" } else { "ABRT" })?;
@@ -341,14 +358,7 @@ fn killed(round: usize, rng: &mut Rng) -> Result<String> {
 
 /// Each is over soon, and none leaves anything behind.
 fn cancelled(_: usize, rng: &mut Rng) -> Result<String> {
-    let model = real_model()?;
-    let (tree, home) = (Tree::generate(25, rng)?, tempfile::tempdir()?);
-    set_model(home.path(), &model)?;
-    let mut daemon = Daemon::start(home.path())?;
-    let client = daemon.client(&tree.root)?;
-    client.open()?;
-    complete(&client, &tree)?;
-    let pid = worker(&client)?.context("a worker")?;
+    let Writer { tree, home: _home, mut daemon, client, pid } = Writer::start(rng)?;
     let (n, mut slowest) = (60, Duration::ZERO);
     let fds = daemon.n_fds();
     for _ in 0..n {
