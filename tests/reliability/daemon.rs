@@ -21,12 +21,22 @@ pub(crate) struct Daemon {
     pub(crate) socket: PathBuf,
 }
 
-/// The binary under test: beside the folder of the test binaries.
+/// The binary under test: beside the folder of the test binaries, or another one that the environment
+/// names, as `cargo run -p xtask -- planted` does.
 pub(crate) fn binary() -> PathBuf {
+    if let Some(other) = std::env::var_os("FOVEA_TEST_BINARY") {
+        return other.into();
+    }
     let test = std::env::current_exe().expect("the test binary has a path");
     let profile = test.parent().and_then(Path::parent).expect("target/<profile>/deps/<test>");
     profile.join("fovea")
 }
+
+/// Which bug a binary with planted ones has; means nothing to any other.
+const PLANTED: &str = "FOVEA_PLANTED";
+
+/// Longer than any step takes on a machine that does much else: who waits this long waits for a hang.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// In the environment of everything that this run starts.
 const MARK: &str = "FOVEA_TEST_RUN";
@@ -40,8 +50,10 @@ pub(crate) fn command(program: &Path, home: &Path) -> Command {
         .env(MARK, std::process::id().to_string())
         .env("FOVEA_OFFLINE", "true")
         .current_dir("/");
-    if let Some(path) = std::env::var_os("PATH") {
-        command.env("PATH", path);
+    for name in ["PATH", PLANTED] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
     }
     command
 }
@@ -130,7 +142,7 @@ impl Daemon {
     }
 
     pub(crate) fn stop(self) -> Result<()> {
-        self.end("TERM", Duration::from_secs(30)).map(drop)
+        self.end("TERM", PATIENCE).map(drop)
     }
 
     /// Still the same process, and nothing in its log that tells of a bug.
@@ -167,7 +179,7 @@ impl Daemon {
 
     /// Waits until it wrote nothing for longer than any commit is put off.
     pub(crate) fn wait_until_quiet(&self) -> Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + PATIENCE;
         let (mut n_writes, mut since) = (self.proc("io", "syscw:"), Instant::now());
         while since.elapsed() < Duration::from_secs(1) {
             ensure!(Instant::now() < deadline, "it writes on and on");
@@ -203,7 +215,7 @@ impl Drop for Daemon {
 
 /// A daemon under a wrapper is not our child: its end is seen in the table of processes.
 fn kill_and_wait(pid: u32) {
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + PATIENCE;
     let _ = signal(pid, "KILL");
     while is_running(pid) && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(5));
@@ -251,10 +263,10 @@ fn started_for(home: &Path) -> Vec<u32> {
 
 pub(crate) fn is_running(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(')')
-        .next()
-        .and_then(|rest| rest.trim_start().chars().next())
-        .is_some_and(|s| s != 'Z')
+    let state = stat.rsplit(')').next().and_then(|rest| rest.trim_start().chars().next());
+    // A first thread that is over waits for the others, which still hold files and locks.
+    let n_threads = || fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    state.is_some_and(|state| state != 'Z' || n_threads() > 1)
 }
 
 /// The socket in `home`, and the process that holds its lock.

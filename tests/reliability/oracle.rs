@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
-use crate::client::Client;
+use crate::{client::Client, daemon::Daemon};
 
 /// Lines shown of a difference.
 const MAX_SHOWN: usize = 6;
@@ -36,11 +36,15 @@ pub(crate) fn check(client: &Client, root: &Path) -> Result<()> {
     compare(&client.dump()?, &scratch(root)?)
 }
 
-/// An index on disk answers as one from scratch, opened by an engine in this process.
+/// An index on disk answers as one from scratch, opened by another daemon.
 pub(crate) fn check_home(home: &Path, root: &Path) -> Result<()> {
-    let client = Client::in_process(home, root)?;
+    let mut daemon = Daemon::start(home)?;
+    let client = daemon.client(root)?;
     client.open()?;
-    check(&client, root)
+    check(&client, root)?;
+    daemon.check_alive()?;
+    drop(client);
+    daemon.stop()
 }
 
 pub(crate) fn compare(live: &str, fresh: &str) -> Result<()> {

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "its tables are its output")]
 
 mod gate;
+mod planted;
 mod projects;
 mod settings;
 mod supply;
@@ -32,6 +33,8 @@ enum Task {
     Sbom { out: PathBuf },
     /// Writes the settings of the VS Code extension from those of the language server.
     Settings,
+    /// Builds the daemon with bugs and shows that the reliability harness notices each of them.
+    Planted(planted::Args),
     /// Asks the program about ten cursors in each of nine published projects.
     Projects(projects::Args),
 }
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Task::Supply => supply::check(root),
         Task::Sbom { out } => supply::sbom(root, &out),
         Task::Settings => settings::write(root),
+        Task::Planted(args) => planted::run(&args, root),
         Task::Projects(args) => projects::run(&args, root),
     };
     match outcome {

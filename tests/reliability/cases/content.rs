@@ -10,13 +10,14 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{
     client::Client,
+    daemon::PATIENCE,
     rng::Rng,
     suite::Suite,
     tree::{self, Tree},
 };
 
 /// No odd file may hold up the others for longer.
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = PATIENCE;
 
 const EXTENSIONS: [&str; 12] =
     ["rs", "py", "js", "ts", "tsx", "go", "java", "c", "cpp", "md", "toml", "txt"];

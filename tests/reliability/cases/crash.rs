@@ -13,7 +13,7 @@ use fovea_api::Method;
 use super::damage;
 use crate::{
     client::Client,
-    daemon::{Daemon, wrapped},
+    daemon::{Daemon, PATIENCE, wrapped},
     oracle,
     rng::Rng,
     sandbox::{self, Mount, ReadOnly},
@@ -226,11 +226,11 @@ fn full_disk(round: usize, rng: &mut Rng) -> Result<String> {
     let warned = daemon_warned(&client)?;
     ensure!(warned, "the status does not name the full disk: {:?}", client.status()?.warnings);
     mount.remount("size=64m,nr_inodes=10000")?;
-    let deadline = Instant::now() + Duration::from_secs(15);
+    let deadline = Instant::now() + PATIENCE;
     while daemon_warned(&client)? {
         ensure!(
             Instant::now() < deadline,
-            "still warned 15 s after space returned: {:?}",
+            "still warned after space returned: {:?}",
             client.status()?.warnings
         );
         sleep(Duration::from_millis(200));

@@ -25,6 +25,11 @@ pub(crate) fn run(suite: &mut Suite) {
             damage(home.path(), tree, rng)
         },
     );
+    let mut flipped = None;
+    suite.row("A08b", "flipped bits in stored facts and terms", (4, 400), |round, rng| {
+        let (home, tree) = template(&mut flipped)?;
+        flip(home.path(), tree, round, rng)
+    });
     let mut generations = None;
     suite.row("A09", "files of other generations", (20, 81), |round, _| {
         mixed(&mut generations, round)
@@ -93,6 +98,37 @@ fn damage(home: &Path, tree: &Tree, rng: &mut Rng) -> Result<String> {
     // What was repaired stays repaired.
     oracle::check_home(copy.path(), &tree.root).with_context(|| format!("{what}, second start"))?;
     Ok(format!("last: {what}"))
+}
+
+/// Bits of values and postings, which only a checksum can know to be wrong.
+fn flip(home: &Path, tree: &Tree, round: usize, rng: &mut Rng) -> Result<String> {
+    let copy = copy_of(home)?;
+    let ends: &[&str] =
+        if round.is_multiple_of(2) { &["facts.sqlite"] } else { &[".idx", ".term"] };
+    let mut n_flipped = 0;
+    for file in tree::all_files(&copy.path().join("data")) {
+        let name = file.to_string_lossy().into_owned();
+        if !ends.iter().any(|end| name.ends_with(end)) {
+            continue;
+        }
+        let mut bytes = fs::read(&file)?;
+        // Values lie in the second half of a page, behind its table of cells; the first page, the
+        // beginning of a segment's file and its footer are other rows' business.
+        for page in (1..bytes.len() / 4_096).step_by(4) {
+            let at = page * 4_096 + 2_048 + rng.below(1_500);
+            bytes[at] ^= 1 << rng.below(8);
+            n_flipped += 1;
+        }
+        if bytes.len() < 8_192 && bytes.len() > 400 {
+            let at = 8 + rng.below(bytes.len() - 300);
+            bytes[at] ^= 1 << rng.below(8);
+            n_flipped += 1;
+        }
+        fs::write(file, bytes)?;
+    }
+    ensure!(n_flipped > 0, "no file of {ends:?} is there");
+    oracle::check_home(copy.path(), &tree.root).with_context(|| ends.join(", "))?;
+    Ok(format!("last: {n_flipped} bits"))
 }
 
 /// Homes at three commits, and the tree at the last of them.

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use super::git;
 use crate::{
     client::Client,
-    daemon::Daemon,
+    daemon::{Daemon, PATIENCE},
     oracle,
     rng::Rng,
     sandbox,
@@ -71,6 +71,7 @@ pub(crate) fn run(suite: &mut Suite) {
         ensure!(dump.contains(&format!("file {file} {hash}")), "{file} is not {hash}");
         Ok(String::new())
     });
+    suite.row("B13w", "same size, same time, and nobody watches", (2, 40), unwatched_same);
     suite.row("B14", "an ignore rule for an indexed file", (4, 40), ignored_later);
     let mut saved = None;
     suite.row("B15", "the ways editors save", (12, 400), |round, rng| {
@@ -164,9 +165,9 @@ fn few_watches(what: &str, rng: &mut Rng) -> Result<String> {
     ensure!(status.watching == "polling", "watching: {}", status.watching);
     ensure!(!status.warnings.is_empty(), "no warning says why");
     tree.write("folder7/a.py", "def polled(): pass\n")?;
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     while client.symbols("folder7/a.py")? != ["polled"] {
-        ensure!(Instant::now() < deadline, "the change is not seen in 30 s");
+        ensure!(Instant::now() < deadline, "the change is not seen");
         sleep(Duration::from_millis(100));
     }
     oracle::check(&client, &tree.root)?;
@@ -193,7 +194,7 @@ fn root_made_again(_: usize, rng: &mut Rng) -> Result<String> {
     oracle::check(&client, &tree.root).context("the old root again")?;
     // And it is watched again.
     tree.write("later.py", "def later(): pass\n")?;
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
     while client.symbols("later.py").ok() != Some(vec!["later".to_owned()]) {
         ensure!(Instant::now() < deadline, "the new root is not watched");
         sleep(Duration::from_millis(20));
@@ -233,6 +234,30 @@ fn without_watcher(_: usize, rng: &mut Rng) -> Result<String> {
         tree.change(rng)?;
         oracle::check(&client, &tree.root)?;
     }
+    Ok(String::new())
+}
+
+/// Only what `stat` says tells of these changes: first to a daemon that does not watch, then to one that
+/// was not there.
+fn unwatched_same(_: usize, rng: &mut Rng) -> Result<String> {
+    let (home, tree) = (tempfile::tempdir()?, Tree::generate(30, rng)?);
+    fs::create_dir_all(home.path().join("config"))?;
+    fs::write(home.path().join("config/config.toml"), "[daemon]\nwatch = false\n")?;
+    let change = |rng: &mut Rng| -> Result<()> {
+        for file in tree.files().iter().step_by(3) {
+            tree::same_size_and_time(&tree.root.join(file), rng)?;
+        }
+        Ok(())
+    };
+    let daemon = Daemon::start(home.path())?;
+    let client = daemon.client(&tree.root)?;
+    client.open()?;
+    change(rng)?;
+    oracle::check(&client, &tree.root).context("without a watcher")?;
+    drop(client);
+    daemon.stop()?;
+    change(rng)?;
+    oracle::check_home(home.path(), &tree.root).context("without a daemon")?;
     Ok(String::new())
 }
 

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{
     client::Client,
-    daemon::Daemon,
+    daemon::{Daemon, PATIENCE},
     oracle,
     rng::Rng,
     sandbox,
@@ -193,7 +193,7 @@ fn lock(_: usize, rng: &mut Rng) -> Result<String> {
     fs::remove_file(&lock)?;
     let started = Instant::now();
     while client.symbols("during.py").is_err() {
-        ensure!(started.elapsed() < Duration::from_secs(5), "not looked at after the lock is gone");
+        ensure!(started.elapsed() < PATIENCE, "not looked at after the lock is gone");
         std::thread::sleep(Duration::from_millis(10));
     }
     // A sync asks for the state now, lock or not; a lock that a crash left keeps nobody waiting.
@@ -201,7 +201,7 @@ fn lock(_: usize, rng: &mut Rng) -> Result<String> {
     tree.write("after.py", "def after(): pass\n")?;
     let started = Instant::now();
     client.sync()?;
-    ensure!(started.elapsed() < Duration::from_secs(15), "sync waits for a lock that stays");
+    ensure!(started.elapsed() < PATIENCE, "sync waits for a lock that stays");
     oracle::check(&client, &tree.root)?;
     ensure!(fs::read(&lock)? == b"left over", "git's lock was touched");
     daemon.check_alive()?;

@@ -15,7 +15,7 @@ use fovea_api::Method;
 use super::clients::{question, started};
 use crate::{
     client::Client,
-    daemon::{Daemon, command, wrapped},
+    daemon::{Daemon, PATIENCE, command, wrapped},
     oracle,
     rng::Rng,
     sandbox,
@@ -55,7 +55,7 @@ fn start_together(_: usize, _: &mut Rng) -> Result<String> {
     let stopped = wrapped(&[], home.path(), &["daemon", "stop"]).output()?;
     ensure!(stopped.status.success(), "{}", String::from_utf8_lossy(&stopped.stderr));
     ensure!(said.len() == 1, "{n} clients met different daemons: {said:?}");
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
     while sockets(home.path()) > 0 {
         ensure!(Instant::now() < deadline, "a socket is left");
         sleep(Duration::from_millis(10));
@@ -86,7 +86,7 @@ fn stale(round: usize, rng: &mut Rng) -> Result<String> {
     }
     let started = Instant::now();
     let mut daemon = Daemon::start(home.path())?;
-    ensure!(started.elapsed() < Duration::from_secs(5), "the start took {:?}", started.elapsed());
+    ensure!(started.elapsed() < PATIENCE, "the start took {:?}", started.elapsed());
     oracle::check(&daemon.client(&tree.root)?, &tree.root)?;
     daemon.check_alive()?;
     Ok(String::new())
@@ -213,7 +213,7 @@ fn ends(round: usize, rng: &mut Rng) -> Result<String> {
     }
     sleep(Duration::from_millis(rng.below(300) as u64));
     let socket = daemon.socket.clone();
-    let limit = Duration::from_secs(5);
+    let limit = PATIENCE;
     let took = match round % 4 {
         0 => daemon.end("TERM", limit)?,
         1 => daemon.end("INT", limit)?,
@@ -234,7 +234,7 @@ fn ends(round: usize, rng: &mut Rng) -> Result<String> {
 fn ends_at_once(round: usize, _: &mut Rng) -> Result<String> {
     let home = tempfile::tempdir()?;
     let daemon = Daemon::start(home.path())?;
-    let took = daemon.end(["TERM", "INT", "HUP"][round % 3], Duration::from_secs(5))?;
+    let took = daemon.end(["TERM", "INT", "HUP"][round % 3], PATIENCE)?;
     Ok(format!("ended in {} ms", took.as_millis()))
 }
 
@@ -248,7 +248,7 @@ fn cold_start(_: usize, rng: &mut Rng) -> Result<String> {
     let took = started.elapsed();
     wrapped(&[], home.path(), &["daemon", "stop"]).output()?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    ensure!(took < Duration::from_secs(8), "the first answer took {took:?}");
+    ensure!(took < PATIENCE, "the first answer took {took:?}");
     Ok(format!("1,000 files: {} ms", took.as_millis()))
 }
 

@@ -11,7 +11,7 @@ use fovea_api::Method;
 
 use crate::{
     client,
-    daemon::{self, Daemon},
+    daemon::{self, Daemon, PATIENCE},
     oracle,
     rng::Rng,
     sandbox,
@@ -87,7 +87,7 @@ fn steady_saves(_: usize, rng: &mut Rng) -> Result<String> {
     daemon.wait_until_quiet()?;
     let (from, started) = (SystemTime::now(), Instant::now());
     while !committed(from) {
-        ensure!(started.elapsed() < Duration::from_secs(12), "nothing is durable after 12 s");
+        ensure!(started.elapsed() < PATIENCE, "nothing is durable");
         tree.write("steady.py", format!("def at_{}(): pass\n", started.elapsed().as_millis()))?;
         sleep(Duration::from_millis(150));
     }
@@ -140,8 +140,10 @@ fn few_handles(_: usize, rng: &mut Rng) -> Result<String> {
     }
     let mut n_served = 0;
     for client in &clients {
+        // Those beyond the handles wait in the system's queue; enough others must be served.
+        let patience = if n_served < 5 { PATIENCE } else { Duration::from_secs(2) };
         let pending = client.api().send(None, None, Method::Status);
-        let answer = pending.and_then(|pending| pending.wait_for(Duration::from_secs(2)));
+        let answer = pending.and_then(|pending| pending.wait_for(patience));
         if matches!(answer, Ok(Some(_))) {
             n_served += 1;
         } else {
@@ -249,17 +251,17 @@ fn costly_questions(_: usize, rng: &mut Rng) -> Result<String> {
         ("no outline", Method::Outline { budget_tokens: 0, focus: None }),
     ];
     let before = daemon.proc("status", "VmRSS:");
-    let mut slowest = (Duration::ZERO, "");
+    let mut dearest = (Duration::ZERO, "");
     for (what, question) in questions {
-        let started = Instant::now();
-        // An answer or a refusal, both within the time.
+        let before = daemon.cpu();
+        // An answer or a refusal; time of the processor, which other programs do not change.
         let _ = client.try_ask(question)?;
-        let took = started.elapsed();
+        let took = daemon.cpu() - before;
         ensure!(took < Duration::from_secs(3), "{what} took {} ms", took.as_millis());
-        slowest = slowest.max((took, what));
+        dearest = dearest.max((took, what));
     }
     daemon.check_alive()?;
     let grown = daemon.proc("status", "VmRSS:").saturating_sub(before);
     ensure!(grown < 200_000, "{grown} KiB more after costly questions");
-    Ok(format!("slowest: {} in {} ms", slowest.1, slowest.0.as_millis()))
+    Ok(format!("dearest: {}, {} ms of processor", dearest.1, dearest.0.as_millis()))
 }

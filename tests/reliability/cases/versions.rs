@@ -9,7 +9,7 @@ use fovea_indexer::{Language, parse::ranges};
 use super::clients::started;
 use crate::{
     client::Client,
-    daemon::{self, Daemon},
+    daemon::{self, Daemon, PATIENCE},
     rng::Rng,
     suite::{NotHere, Suite},
     tree::Tree,
@@ -172,8 +172,7 @@ fn interleaved(n_steps: usize, rng: &mut Rng) -> Result<String> {
             continue;
         }
         for (pending, version) in open.drain(..) {
-            let response =
-                pending.wait_for(Duration::from_secs(30))?.context("no answer in 30 s")?;
+            let response = pending.wait_for(PATIENCE)?.context("no answer")?;
             match response.result {
                 Ok(answer) => {
                     version.check(&answer).with_context(|| format!("stale, step {step}"))?;
@@ -210,7 +209,7 @@ fn hanging_model(_: usize, rng: &mut Rng) -> Result<String> {
     complete(&client, &tree, 1_000)?;
     let answered = started.elapsed();
     ensure!(answered < Duration::from_secs(3), "answered after {answered:?}");
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     let replaced = loop {
         complete(&client, &tree, 1_000)?;
         match self::worker(&client)? {
@@ -221,7 +220,7 @@ fn hanging_model(_: usize, rng: &mut Rng) -> Result<String> {
     };
     ensure!(!daemon::is_running(worker), "the process that hung was left behind");
     // Not used any more, the process goes.
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
     while self::worker(&client)?.is_some() {
         ensure!(Instant::now() < deadline, "the model is not unloaded after 3 s without use");
         std::thread::sleep(Duration::from_millis(100));
