@@ -266,9 +266,9 @@ fn waiting() -> (HttpServer, mpsc::Receiver<Option<Duration>>) {
     let (sender, closed) = mpsc::channel();
     let sender = Mutex::new(sender);
     let server = HttpServer::start(move |_, stream| {
-        http::begin(stream, "text/event-stream")?;
-        event(stream, "ar")?;
-        let closed = http::closed(stream);
+        let begun = http::begin(stream, "text/event-stream").and_then(|()| event(stream, "ar"));
+        // Who cannot be written to any more has hung up already.
+        let closed = begun.map_or(Some(Duration::ZERO), |()| http::closed(stream));
         let sender = sender.lock().map_err(|_| io::Error::other("an earlier answer panicked"))?;
         sender.send(closed).map_err(io::Error::other)
     });
@@ -289,9 +289,16 @@ fn a_cancelled_completion_hangs_up_at_once() {
     let answer = pending.wait().expect("an answer").result;
     assert_eq!(answer.expect_err("cancelled").code, ErrorCode::Cancelled);
     let took = closed.recv_timeout(Duration::from_secs(10)).expect("the server saw it");
-    assert!(took.is_some() && started.elapsed() < Duration::from_secs(2), "{took:?}");
+    assert!(took.is_some() && started.elapsed() < Duration::from_secs(8), "{took:?}");
+    // Taken down by the thread that talked, which may end a little later than the talk.
+    let outcome = loop {
+        match outgoing(&engine, true).expect("sent").outcome {
+            Some(outcome) => break outcome,
+            None => assert!(started.elapsed() < Duration::from_secs(8), "no outcome"),
+        }
+    };
     // That says nothing about the server: it is asked again.
-    assert_eq!(outgoing(&engine, true).expect("sent").outcome.as_deref(), Some("cancelled"));
+    assert_eq!(outcome, "cancelled");
     let Answer::Status { daemon, .. } = engine.call(Method::Status) else { panic!("a status") };
     assert_eq!(daemon.model.remote.expect("named").problem, None);
 }
