@@ -5,6 +5,7 @@
 mod gate;
 mod planted;
 mod projects;
+mod release;
 mod settings;
 mod supply;
 mod tidy;
@@ -31,6 +32,8 @@ enum Task {
     Supply,
     /// Writes the bill of materials (CycloneDX, JSON).
     Sbom { out: PathBuf },
+    /// Builds a release that can be compared bit by bit.
+    Release(release::Args),
     /// Writes the settings of the VS Code extension from those of the language server.
     Settings,
     /// Builds the daemon with bugs and shows that the reliability harness notices each of them.
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(root),
         Task::Supply => supply::check(root),
         Task::Sbom { out } => supply::sbom(root, &out),
+        Task::Release(args) => release::run(&args, root),
         Task::Settings => settings::write(root),
         Task::Planted(args) => planted::run(&args, root),
         Task::Projects(args) => projects::run(&args, root),
