@@ -18,6 +18,8 @@ pub enum RootError {
     Missing { path: PathBuf },
     #[error("`{path}` is not a directory; give the folder it is in")]
     NotADirectory { path: PathBuf },
+    #[error("`/` is the whole file system; give the folder of a project")]
+    Everything,
     #[error("`{path}` cannot be read: {source}; check its permissions")]
     Unreadable { path: PathBuf, source: io::Error },
 }
@@ -35,6 +37,9 @@ pub fn check(path: &Path) -> Result<PathBuf, RootError> {
     let root = path.canonicalize().map_err(unreadable)?;
     if !fs::metadata(&root).map_err(unreadable)?.is_dir() {
         return Err(RootError::NotADirectory { path: path.to_owned() });
+    }
+    if root.parent().is_none() {
+        return Err(RootError::Everything);
     }
     fs::read_dir(&root).map_err(unreadable)?;
     Ok(root)
@@ -111,5 +116,6 @@ mod tests {
         let temp = fovea_test_support::parse("//- /a.rs\nfn a() {}\n", "a.rs").write();
         let error = check(&temp.path().join("a.rs")).expect_err("a file");
         assert!(error.to_string().contains("is not a directory; give the folder"), "{error}");
+        assert!(matches!(check(Path::new("/")), Err(RootError::Everything)));
     }
 }

@@ -1,21 +1,26 @@
 //! Which files of a root count: plain files that no rule excludes.
 //!
-//! Rules: `.gitignore` (with git's excludes), `.ignore`, `.foveaignore` (with the precedence of the crate
-//! `ignore`), hidden names, and the configured excludes. Links are not followed. Folders are visited in
-//! order, and every folder visited is reported before its entries are read, so that a watch on it misses
-//! nothing.
+//! Rules: `.gitignore` (with git's excludes), `.ignore`, `.foveaignore` ([`stack`]), hidden names, and
+//! the configured excludes; what one of them excludes, none of the others takes back. Links are not
+//! followed. Folders are visited in order, and every folder visited is reported before its entries are
+//! read, so that a watch on it misses nothing.
+
+mod stack;
 
 use std::{
-    fs::Metadata,
+    ffi::OsStr,
+    fs::{self, DirEntry, Metadata},
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use ignore::{
-    WalkBuilder,
+    Match,
     gitignore::{Gitignore, GitignoreBuilder, Glob},
 };
 
+use self::stack::{Stack, Unknown};
 use crate::config::IndexConfig;
 
 /// Our own ignore file, in any folder.
@@ -54,7 +59,7 @@ pub enum Visit {
 
 /// True for what passes by itself: too many open files, here or on the whole machine, no memory.
 #[must_use]
-pub fn is_transient(err: &std::io::Error) -> bool {
+pub fn is_transient(err: &io::Error) -> bool {
     const TRANSIENT: [rustix::io::Errno; 3] =
         [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE, rustix::io::Errno::NOMEM];
     let raw = err.raw_os_error();
@@ -89,72 +94,132 @@ impl Rules {
     ///
     /// `folder` itself is taken to count; ask [`Rules::why_excluded`] for paths of unknown standing.
     pub fn walk(&self, folder: &str, shallow: bool, visit: &mut dyn FnMut(Visit)) {
+        let mut rules = match self.stack_above(folder) {
+            Ok(rules) => rules,
+            Err(unknown) => return self.skip(folder, unknown, visit),
+        };
         let start = self.root.join(folder);
-        // The folder's own and those above it are read before any entry is seen.
-        if let Some(name) = start.ancestors().find_map(odd_rules) {
-            let reason = format!("its rules cannot be read: `{name}` is not a plain file");
-            return visit(Visit::Skipped { path: folder.to_owned(), reason });
+        if !fs::symlink_metadata(&start).is_ok_and(|metadata| metadata.is_dir()) {
+            return;
         }
-        let excludes = Arc::clone(&self.excludes);
-        let mut builder = WalkBuilder::new(&start);
-        builder
-            .hidden(!self.hidden)
-            .follow_links(false)
-            // Without a repository a .gitignore counts too; in one, those above it are another's.
-            .require_git(self.root.ancestors().any(|folder| folder.join(".git").exists()))
-            .add_custom_ignore_filename(IGNORE_FILE)
-            .max_depth(shallow.then_some(1))
-            .sort_by_file_name(Ord::cmp)
-            .filter_entry(move |entry| {
-                let is_dir = entry.file_type().is_some_and(|kind| kind.is_dir());
-                let repository = REPOSITORY_FOLDERS.iter().any(|name| entry.file_name() == *name);
-                let readable = !is_dir || odd_rules(entry.path()).is_none();
-                !repository && readable && !excludes.matched(entry.path(), is_dir).is_ignore()
-            });
-        for entry in builder.build() {
-            let entry = match entry {
-                Ok(entry) => entry,
-                Err(err) if err.io_error().is_some_and(is_transient) => {
-                    visit(Visit::Incomplete);
-                    continue;
-                }
-                Err(err) => {
-                    if let Some((path, reason)) = self.describe(&err) {
-                        visit(Visit::Skipped { path, reason });
-                    }
-                    continue;
-                }
-            };
-            // A broken ignore file still lets its valid lines count.
-            if let Some(err) = entry.error() {
-                if err.io_error().is_some_and(is_transient) {
-                    visit(Visit::Incomplete);
-                }
-                tracing::debug!(%err, "ignore file");
-            }
-            let Some(path) = self.relative(entry.path()) else {
-                let path = entry.path().strip_prefix(&self.root).unwrap_or(entry.path());
-                let path = path.to_string_lossy().into_owned();
-                visit(Visit::Skipped { path, reason: "its name is not UTF-8".into() });
+        // What is left of each open folder, the innermost last.
+        let mut open: Vec<std::vec::IntoIter<DirEntry>> = Vec::new();
+        self.enter(&start, folder, &mut rules, &mut open, visit);
+        while let Some(entries) = open.last_mut() {
+            let Some(entry) = entries.next() else {
+                open.pop();
+                rules.pop();
                 continue;
             };
-            match entry.file_type() {
-                Some(kind) if kind.is_dir() => visit(Visit::Folder(path)),
-                Some(kind) if kind.is_file() => {
-                    // Without metadata it is gone since the folder was read.
-                    if let Ok(metadata) = entry.metadata() {
-                        visit(Visit::File { path, metadata });
-                    }
+            if let Some(folder) = self.visit(&entry, &rules, visit) {
+                if shallow {
+                    visit(Visit::Folder(folder));
+                } else {
+                    self.enter(&entry.path(), &folder, &mut rules, &mut open, visit);
                 }
-                Some(kind) if kind.is_symlink() => {
-                    visit(Visit::Skipped {
-                        path,
-                        reason: "it is a link; links are not followed".into(),
-                    });
-                }
-                _ => visit(Visit::Skipped { path, reason: "it is not a plain file".into() }),
             }
         }
+    }
+
+    /// Reports a folder, then opens it and reads its rules.
+    fn enter(
+        &self,
+        full: &Path,
+        path: &str,
+        rules: &mut Stack,
+        open: &mut Vec<std::vec::IntoIter<DirEntry>>,
+        visit: &mut dyn FnMut(Visit),
+    ) {
+        visit(Visit::Folder(path.to_owned()));
+        let read = fs::read_dir(full).and_then(Iterator::collect::<io::Result<Vec<DirEntry>>>);
+        let mut entries = match read {
+            Ok(entries) => entries,
+            Err(err) if err.kind() == io::ErrorKind::NotFound => return,
+            Err(err) => {
+                let reason = format!("it cannot be read: {err}");
+                return self.skip(
+                    path,
+                    Unknown { reason, is_transient: is_transient(&err) },
+                    visit,
+                );
+            }
+        };
+        entries.sort_by_cached_key(DirEntry::file_name);
+        let has = |name: &str| {
+            entries.binary_search_by(|entry| (*entry.file_name()).cmp(OsStr::new(name))).is_ok()
+        };
+        match rules.push(full, &has) {
+            Ok(()) => open.push(entries.into_iter()),
+            Err(unknown) => self.skip(path, unknown, visit),
+        }
+    }
+
+    /// Reports an entry that counts; the path of a folder, which is to be entered.
+    fn visit(
+        &self,
+        entry: &DirEntry,
+        rules: &Stack,
+        visit: &mut dyn FnMut(Visit),
+    ) -> Option<String> {
+        let name = entry.file_name();
+        let is_hidden = !self.hidden && name.as_encoded_bytes().starts_with(b".");
+        if is_hidden || REPOSITORY_FOLDERS.iter().any(|other| name == *other) {
+            return None;
+        }
+        let full = entry.path();
+        let kind = match entry.file_type() {
+            Ok(kind) => kind,
+            // It is gone since the folder was read.
+            Err(err) if !is_transient(&err) => return None,
+            Err(_) => {
+                visit(Visit::Incomplete);
+                return None;
+            }
+        };
+        let is_dir = kind.is_dir();
+        if self.excludes.matched(&full, is_dir).is_ignore()
+            || rules.excluding(&full, is_dir).is_some()
+        {
+            return None;
+        }
+        let skipped = |path: String, reason: &str| Visit::Skipped { path, reason: reason.into() };
+        let Some(path) = self.relative(&full) else {
+            let path = full.strip_prefix(&self.root).unwrap_or(&full);
+            visit(skipped(path.to_string_lossy().into_owned(), "its name is not UTF-8"));
+            return None;
+        };
+        if is_dir {
+            return Some(path);
+        }
+        if kind.is_file() {
+            // Without metadata it is gone since the folder was read.
+            if let Ok(metadata) = entry.metadata() {
+                visit(Visit::File { path, metadata });
+            }
+        } else if kind.is_symlink() {
+            visit(skipped(path, "it is a link; links are not followed"));
+        } else {
+            visit(skipped(path, "it is not a plain file"));
+        }
+        None
+    }
+
+    fn skip(&self, path: &str, unknown: Unknown, visit: &mut dyn FnMut(Visit)) {
+        visit(match unknown.is_transient {
+            true => Visit::Incomplete,
+            false => Visit::Skipped { path: path.to_owned(), reason: unknown.reason },
+        });
+    }
+
+    /// The rules of everything above `folder`, without its own.
+    fn stack_above(&self, folder: &str) -> Result<Stack, Unknown> {
+        let mut rules = Stack::above(&self.root)?;
+        let mut full = self.root.to_path_buf();
+        for part in folder.split('/').filter(|part| !part.is_empty()) {
+            rules.push(&full, &|_| true)?;
+            full.push(part);
+        }
+        Ok(rules)
     }
 
     /// `/`-separated and relative to the root; `None` for paths outside or not UTF-8.
@@ -177,7 +242,10 @@ impl Rules {
     pub fn why_excluded(&self, path: &str) -> Option<String> {
         let full = self.root.join(path);
         let mut folder = PathBuf::from(&*self.root);
-        let mut stack = vec![self.outer_files()];
+        let mut rules = match Stack::above(&self.root) {
+            Ok(rules) => rules,
+            Err(unknown) => return Some(unknown.reason),
+        };
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         for (index, part) in parts.iter().enumerate() {
             if matches!(*part, ".." | ".") {
@@ -186,55 +254,23 @@ impl Rules {
             if REPOSITORY_FOLDERS.contains(part) {
                 return Some(format!("`{part}` is never indexed"));
             }
-            if let Some(name) = odd_rules(&folder) {
-                return Some(format!(
-                    "its folder's rules cannot be read: `{name}` is not a plain file"
-                ));
+            if let Err(unknown) = rules.push(&folder, &|_| true) {
+                return Some(format!("of its folder: {}", unknown.reason));
             }
-            stack.push(ignore_files(&folder, &IGNORE_FILES_BY_RANK));
             folder.push(part);
-            let is_dir = index + 1 < parts.len() || full.is_dir();
-            if let Some(reason) = self.rule(&stack, &folder, is_dir) {
-                return Some(reason);
+            let is_dir = index + 1 < parts.len()
+                || fs::symlink_metadata(&full).is_ok_and(|metadata| metadata.is_dir());
+            if let Match::Ignore(glob) = self.excludes.matched(&folder, is_dir) {
+                return Some(format!("index.exclude has `{}`", glob.original()));
             }
-            if !self.hidden && part.starts_with('.') && !is_whitelisted(&stack, &folder, is_dir) {
+            if let Some(glob) = rules.excluding(&folder, is_dir) {
+                return Some(self.named(glob));
+            }
+            if !self.hidden && part.starts_with('.') {
                 return Some(format!("`{part}` is hidden (index.hidden is off)"));
             }
         }
         None
-    }
-
-    fn rule(&self, stack: &[Vec<Gitignore>], path: &Path, is_dir: bool) -> Option<String> {
-        if let ignore::Match::Ignore(glob) = self.excludes.matched(path, is_dir) {
-            return Some(format!("index.exclude has `{}`", glob.original()));
-        }
-        // The nearest folder wins, and within a folder our own file over .ignore over .gitignore.
-        for file in stack.iter().rev().flatten() {
-            match file.matched(path, is_dir) {
-                ignore::Match::Ignore(glob) => return Some(self.named(glob)),
-                ignore::Match::Whitelist(_) => return None,
-                ignore::Match::None => {}
-            }
-        }
-        None
-    }
-
-    /// Rules from outside the root, which yield to those inside: of the folders above it, as far as
-    /// they are of the same repository, and of the user's git.
-    fn outer_files(&self) -> Vec<Gitignore> {
-        let mut is_same_repository = !self.root.join(".git").exists();
-        let mut outer = Vec::new();
-        for folder in self.root.ancestors().skip(1) {
-            let names = if is_same_repository {
-                &IGNORE_FILES_BY_RANK[..]
-            } else {
-                &IGNORE_FILES_BY_RANK[..2]
-            };
-            outer.extend(ignore_files(folder, names));
-            is_same_repository &= !folder.join(".git").exists();
-        }
-        outer.push(GitignoreBuilder::new(&self.root).build_global().0);
-        outer
     }
 
     fn named(&self, glob: &Glob) -> String {
@@ -243,49 +279,6 @@ impl Rules {
             .map(|from| self.relative(from).unwrap_or_else(|| from.to_string_lossy().into_owned()));
         format!("`{}` has `{}`", from.unwrap_or_else(|| "an ignore file".into()), glob.original())
     }
-
-    fn describe(&self, err: &ignore::Error) -> Option<(String, String)> {
-        match err {
-            ignore::Error::WithPath { path, err } => {
-                let path = self.relative(path).unwrap_or_else(|| path.display().to_string());
-                let reason = err.io_error().map_or_else(|| err.to_string(), ToString::to_string);
-                Some((path, format!("it cannot be read: {reason}")))
-            }
-            ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => {
-                self.describe(err)
-            }
-            _ => None,
-        }
-    }
-}
-
-/// The name of a pipe or device where rules are looked for: reading it may never end, and what it would
-/// have excluded is unknown, so nothing of the folder counts.
-fn odd_rules(folder: &Path) -> Option<&'static str> {
-    IGNORE_FILES_BY_RANK.into_iter().find(|name| {
-        // Most folders have none; links count for what they lead to.
-        let metadata = std::fs::metadata(folder.join(name));
-        metadata.is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
-    })
-}
-
-/// Within one folder an earlier one wins.
-const IGNORE_FILES_BY_RANK: [&str; 4] = [IGNORE_FILE, ".ignore", ".gitignore", GIT_EXCLUDE];
-
-fn ignore_files(folder: &Path, names: &[&str]) -> Vec<Gitignore> {
-    let files = names.iter().map(|name| folder.join(name)).filter(|file| file.is_file());
-    files
-        .filter_map(|file| {
-            // Patterns are relative to the folder, wherever the file lies; valid lines count.
-            let mut builder = GitignoreBuilder::new(folder);
-            builder.add(file);
-            builder.build().ok()
-        })
-        .collect()
-}
-
-fn is_whitelisted(stack: &[Vec<Gitignore>], path: &Path, is_dir: bool) -> bool {
-    stack.iter().rev().flatten().any(|file| file.matched(path, is_dir).is_whitelist())
 }
 
 #[cfg(test)]
@@ -435,9 +428,56 @@ x
             });
             walked
         };
-        assert_eq!(walked(""), ["", "a.rs"]);
+        assert_eq!(walked(""), ["", "a.rs", "in", "skipped in"]);
         assert_eq!(walked("in/deep"), ["skipped in/deep"]);
-        assert!(rules.why_excluded("in/deep/c.rs").expect("excluded").contains(".foveaignore"));
+        let why = rules.why_excluded("in/deep/c.rs").expect("excluded");
+        assert!(why.contains("`.foveaignore`: it is not a plain file"), "{why}");
+        // A link that a repository can carry, and more than anybody wrote.
+        fs::remove_file(&pipe).expect("removed");
+        std::os::unix::fs::symlink("/dev/zero", &pipe).expect("linked");
+        assert_eq!(walked(""), ["", "a.rs", "in", "skipped in"]);
+        fs::remove_file(&pipe).expect("removed");
+        fs::File::create(&pipe).and_then(|file| file.set_len(60 << 30)).expect("sparse");
+        assert_eq!(walked(""), ["", "a.rs", "in", "skipped in"]);
+        fs::write(&pipe, "deep/\n").expect("written");
+        assert_eq!(walked(""), ["", "a.rs", "in", "in/b.rs"]);
+    }
+
+    #[test]
+    fn what_one_kind_of_rule_excludes_no_other_takes_back() {
+        let fixture = "\
+//- /.gitignore
+*.gen.rs
+!keep.gen.rs
+//- /.foveaignore
+!*.gen.rs
+!.private/
+mine.rs
+//- /.ignore
+!mine.rs
+//- /a.gen.rs
+x
+//- /keep.gen.rs
+x
+//- /mine.rs
+x
+//- /.private/p.rs
+x
+//- /deep/.gitignore
+!b.gen.rs
+//- /deep/b.gen.rs
+x
+";
+        check_walk(
+            fixture,
+            &IndexConfig::default(),
+            expect![[r"
+                /
+                deep/
+                deep/b.gen.rs
+                keep.gen.rs
+            "]],
+        );
     }
 
     #[cfg(unix)]

@@ -13,6 +13,7 @@ mod facts_store;
 mod manifest;
 mod open;
 mod purge;
+mod seen;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
@@ -133,6 +134,8 @@ pub struct IndexWriter {
     snapshot: Snapshot,
     /// Removed since the last purge.
     traces: Vec<Trace>,
+    /// Replaced since somebody asked.
+    replaced: Vec<Trace>,
 }
 
 /// What one path should become.
@@ -438,7 +441,12 @@ impl IndexWriter {
             self.dirty.insert(job.file);
             Some(terms)
         };
-        tracked.saved = Some(Saved { hash, facts, lengths, terms });
+        if let Some(before) = tracked.saved.replace(Saved { hash, facts, lengths, terms })
+            && before.hash != hash
+        {
+            let path = job.path.clone();
+            self.replaced.push(Trace { path, hash: before.hash });
+        }
         Ok(())
     }
 

@@ -32,6 +32,8 @@ pub(crate) struct Session {
     offered: Mutex<HashSet<Feature>>,
     options: RwLock<Options>,
     roots: RwLock<Vec<PathBuf>>,
+    /// Files that the user opened, in the roots or not.
+    opened: RwLock<HashSet<PathBuf>>,
     project_of: ProjectOf,
 }
 
@@ -76,6 +78,7 @@ impl Session {
             late: late(capabilities),
             offered: Mutex::default(),
             roots: RwLock::new(workspace_roots(params)),
+            opened: RwLock::default(),
             project_of,
         }
     }
@@ -118,8 +121,11 @@ impl Session {
         self.roots.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// True if `root` is new.
+    /// True if `root` is new, and a folder of a project.
     pub(crate) fn add_root(&self, root: PathBuf) -> bool {
+        if !is_project(&root) {
+            return false;
+        }
         let mut roots = self.roots.write().unwrap_or_else(PoisonError::into_inner);
         let is_new = !roots.contains(&root);
         if is_new {
@@ -132,8 +138,22 @@ impl Session {
         self.roots.write().unwrap_or_else(PoisonError::into_inner).retain(|r| r != root);
     }
 
-    /// Root and `/`-separated path below it of a file: the innermost root that holds it, or else
-    /// the project the file lies in. `None` for what is no file.
+    /// The user opened a document.
+    pub(crate) fn opened(&self, uri: &Uri) {
+        let file = from_proto::path(uri);
+        self.opened.write().unwrap_or_else(PoisonError::into_inner).extend(file);
+    }
+
+    /// The user closed a document.
+    pub(crate) fn closed(&self, uri: &Uri) {
+        if let Some(file) = from_proto::path(uri) {
+            self.opened.write().unwrap_or_else(PoisonError::into_inner).remove(&file);
+        }
+    }
+
+    /// Root and `/`-separated path below it of a file: the innermost root that holds it, or else, for
+    /// a document that the user has open, the project it lies in. `None` for everything else, so that
+    /// a client that is made to name a file cannot have a folder read that nobody opened.
     pub(crate) fn locate(&self, uri: &Uri) -> Option<(PathBuf, String)> {
         let file = from_proto::path(uri)?;
         let roots = self.roots.read().unwrap_or_else(PoisonError::into_inner);
@@ -143,7 +163,12 @@ impl Session {
             .max_by_key(|root| root.components().count())
             .cloned();
         drop(roots);
-        let root = root.or_else(|| (self.project_of)(&file))?;
+        let is_open = || self.opened.read().unwrap_or_else(PoisonError::into_inner).contains(&file);
+        let root = match root {
+            Some(root) => root,
+            None if is_open() => (self.project_of)(&file).filter(|root| is_project(root))?,
+            None => return None,
+        };
         let path = from_proto::relative(&root, &file)?;
         Some((root, path))
     }
@@ -163,7 +188,7 @@ fn negotiate(offered: Option<&[PositionEncodingKind]>) -> Encoding {
 fn workspace_roots(params: &InitializeParams) -> Vec<PathBuf> {
     let folders = params.workspace_folders.iter().flatten().map(|folder| &folder.uri);
     let mut roots: Vec<PathBuf> = Vec::new();
-    for root in folders.filter_map(from_proto::path) {
+    for root in folders.filter_map(from_proto::path).filter(|root| is_project(root)) {
         if !roots.contains(&root) {
             roots.push(root);
         }
@@ -171,7 +196,12 @@ fn workspace_roots(params: &InitializeParams) -> Vec<PathBuf> {
     #[expect(deprecated, reason = "older clients send nothing else")]
     let fallback = params.root_uri.as_ref();
     if roots.is_empty() {
-        roots.extend(fallback.and_then(from_proto::path));
+        roots.extend(fallback.and_then(from_proto::path).filter(|root| is_project(root)));
     }
     roots
+}
+
+/// The whole file system is none.
+fn is_project(root: &Path) -> bool {
+    root.parent().is_some()
 }

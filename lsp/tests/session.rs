@@ -123,6 +123,10 @@ struct Editor {
 
 impl Editor {
     fn start(daemon: &FakeDaemon) -> Self {
+        Self::start_with(daemon, NO_DISK)
+    }
+
+    fn start_with(daemon: &FakeDaemon, disk: fovea_lsp::Disk) -> Self {
         let (editor, server) = tokio::io::duplex(1 << 20);
         let (input, output) = tokio::io::split(server);
         let daemon = daemon.clone();
@@ -130,7 +134,7 @@ impl Editor {
             input,
             output,
             move |events: fovea_lsp::Events| daemon.connect(events),
-            NO_DISK,
+            disk,
         ));
         Self {
             stream: editor,
@@ -704,6 +708,43 @@ async fn settings_change_without_a_restart() {
     editor.notify("workspace/didChangeConfiguration", json!({ "settings": { "fovea": 1 } })).await;
     let ghost = editor.request("textDocument/inlineCompletion", inline(0, 4, 2)).await;
     assert_eq!(ghost["result"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn outside_of_the_roots_only_open_documents_are_answered_for() {
+    let (daemon, seen) = FakeDaemon::new(usual);
+    let disk = fovea_lsp::Disk {
+        project_of: |file| file.parent().map(std::path::Path::to_owned),
+        ..NO_DISK
+    };
+    let mut editor = Editor::start_with(&daemon, disk);
+    let params = json!({
+        "processId": null,
+        "capabilities": {},
+        "rootUri": "file:///",
+        "workspaceFolders": [{ "uri": "file:///one", "name": "one" }],
+    });
+    editor.request("initialize", params).await;
+    editor.notify("initialized", json!({})).await;
+    let symbols = json!({ "textDocument": { "uri": "file:///other/b.py" } });
+    let answer = editor.request("textDocument/documentSymbol", symbols.clone()).await;
+    assert_eq!(answer["result"], Value::Null);
+    editor.open("file:///other/b.py", "x").await;
+    editor.start_request("textDocument/documentSymbol", symbols.clone()).await;
+    // Everything that was asked until the document's own question.
+    let mut asked = Vec::new();
+    while !matches!(asked.last(), Some((_, Method::DocumentSymbols { .. }))) {
+        asked.push(next(&seen, |request| Some((request.root.clone(), request.method.clone()))));
+    }
+    let early = asked.iter().take_while(|(_, method)| !matches!(method, Method::Edited { .. }));
+    let other = std::path::Path::new("/other");
+    assert!(early.clone().all(|(root, _)| root.as_deref() != Some(other)), "{asked:?}");
+    assert!(asked.iter().all(|(root, _)| root.as_deref() != Some("/".as_ref())), "{asked:?}");
+    assert_eq!(asked.last().and_then(|(root, _)| root.as_deref()), Some(other));
+    let document = json!({ "textDocument": { "uri": "file:///other/b.py" } });
+    editor.notify("textDocument/didClose", document).await;
+    let answer = editor.request("textDocument/documentSymbol", symbols).await;
+    assert_eq!(answer["result"], Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]

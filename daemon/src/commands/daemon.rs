@@ -1,5 +1,7 @@
 //! `fovea daemon`.
 
+use std::time::Duration;
+
 use fovea_api::{Answer, Method};
 
 use super::{Context, Local, ignore_events, status, unavailable, unexpected, unit};
@@ -10,6 +12,9 @@ use crate::{
     output::Failure,
     server::{self, DaemonError},
 };
+
+/// Rewriting a large index after files were excluded takes seconds.
+const STOP_PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) fn run(context: &mut Context, command: &DaemonCommand) -> Result<ExitCode, Failure> {
     match command {
@@ -53,6 +58,14 @@ fn stop(context: &mut Context) -> Result<ExitCode, Failure> {
         connection => connection?,
     };
     connection.call(None, None, Method::Shutdown)?;
+    drop(connection);
+    if !server::wait_until_ended(&context.dirs.daemon_lock(), STOP_PATIENCE) {
+        let seconds = STOP_PATIENCE.as_secs();
+        return Err(unavailable(format!(
+            "the daemon still writes its indexes after {seconds} s and ends by itself; \
+             the log says what it does"
+        )));
+    }
     said(context, "stopped".to_owned());
     Ok(ExitCode::Ok)
 }

@@ -295,6 +295,7 @@ impl From<RootError> for Failure {
     fn from(err: RootError) -> Self {
         let code = match err {
             RootError::Missing { .. } | RootError::NotADirectory { .. } => ExitCode::NotFound,
+            RootError::Everything => ExitCode::Usage,
             RootError::Unreadable { .. } => ExitCode::Unavailable,
         };
         Self::new(code, err.to_string())

@@ -10,8 +10,12 @@ use fovea_api::{Answer, At, Encoding, Method, SymbolView};
 use super::{Context, Workspace, note, unavailable};
 use crate::{
     exit_codes::ExitCode,
+    guard::{self, Refused},
     output::{Failure, clean},
 };
+
+/// More than any file that is indexed.
+const MAX_BYTES: u64 = 64 << 20;
 
 /// Names that are looked at for an exact match.
 const N_CANDIDATES: usize = 64;
@@ -59,7 +63,7 @@ pub(crate) fn place(
     let (root, path) = locate(context, &position.file)?;
     let text = match text {
         Some(text) => text,
-        None => read(&position.file)?,
+        None => read(&root, &path)?,
     };
     let at = resolve(&path, &position, &text)?;
     Ok(Place { root, at, text })
@@ -90,20 +94,20 @@ fn missing(file: &Path) -> Failure {
     Failure::new(ExitCode::NotFound, message)
 }
 
-fn read(file: &Path) -> Result<String, Failure> {
-    if file.is_dir() {
-        let message = format!("`{}` is a folder; give a file", file.display());
-        return Err(Failure::new(ExitCode::NotFound, message));
-    }
-    if !fs::metadata(file).is_ok_and(|metadata| metadata.is_file()) {
-        let message = format!("`{}` is not a plain file, so it is not indexed", file.display());
-        return Err(Failure::new(ExitCode::Refused, message));
-    }
-    let bytes = fs::read(file)
-        .map_err(|err| unavailable(format!("cannot read `{}`: {err}", file.display())))?;
-    String::from_utf8(bytes).map_err(|_| {
-        let message = format!("`{}` is not UTF-8 text, so it is not indexed", file.display());
-        Failure::new(ExitCode::Refused, message)
+/// The text as the index has it, secrets overwritten in place.
+fn read(root: &Path, path: &str) -> Result<String, Failure> {
+    guard::read(root, path, MAX_BYTES).map(|guarded| guarded.text.to_string()).map_err(|refused| {
+        let (path, is_folder) = (clean(path), root.join(path).is_dir());
+        match refused {
+            Refused::NotAFile if is_folder => {
+                Failure::new(ExitCode::NotFound, format!("`{path}` is a folder; give a file"))
+            }
+            Refused::Gone => missing(Path::new(&*path)),
+            Refused::Unreadable(err) => unavailable(format!("cannot read `{path}`: {err}")),
+            refused => {
+                Failure::new(ExitCode::Refused, format!("`{path}` is not indexed: {refused}"))
+            }
+        }
     })
 }
 

@@ -153,7 +153,24 @@ pub fn load(layers: &Layers) -> Result<Loaded, ConfigError> {
                 reason: "only the user's own file names a server".into(),
             });
         } else if let Some(key) = key {
-            let value = typed(&values[&key].0, text);
+            let mut value = typed(&values[&key].0, text);
+            if PROTECTIONS.contains(&&*key)
+                && let Some((_, narrowing)) = NARROWING.iter().find(|(known, _)| *known == key)
+            {
+                // A value of the wrong type is refused below, by name.
+                match narrowing.apply(&values[&key].0, value.clone()) {
+                    Ok(narrowed) => value = narrowed,
+                    Err(reason) if reason != WRONG_TYPE => {
+                        ignored.push(Ignored {
+                            path: PathBuf::from(format!("environment {name}")),
+                            key,
+                            reason: "only the user's own file takes a protection away".into(),
+                        });
+                        continue;
+                    }
+                    Err(_) => {}
+                }
+            }
             set(&mut values, &key, value, Source::Environment(name.clone()))?;
         }
     }
@@ -260,6 +277,13 @@ fn typed(like: &Value, text: &str) -> Value {
     parsed.unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
+/// What keeps text in or out. One daemon serves all of a user's projects, and it is started by
+/// whichever shell or editor comes first: that one's environment can only protect more.
+const PROTECTIONS: [&str; 5] =
+    ["offline", "index.exclude", "index.hidden", "model.sandbox", "remote.enabled"];
+
+const WRONG_TYPE: &str = "the value has another type than the setting";
+
 /// How a workspace's file may change a setting.
 enum Narrowing {
     /// To a smaller number (and not to 0, which means "no limit of its own").
@@ -361,7 +385,7 @@ impl Narrowing {
                     _ => Err("a repository can only choose less"),
                 }
             }
-            _ => Err("the value has another type than the setting"),
+            _ => Err(WRONG_TYPE),
         }
     }
 }
@@ -430,6 +454,35 @@ mod tests {
                 model.threads = 1 (environment FOVEA_MODEL_THREADS)
                 offline = true (environment FOVEA_OFFLINE)
             "#]],
+        );
+    }
+
+    #[test]
+    fn the_environment_takes_no_protection_away() {
+        check_load(
+            "offline = true\n[index]\nexclude = [\"*.sql\"]\n",
+            "",
+            &[
+                ("FOVEA_OFFLINE", "0"),
+                ("FOVEA_INDEX_EXCLUDE", "vendor/"),
+                ("FOVEA_INDEX_HIDDEN", "on"),
+                ("FOVEA_MODEL_SANDBOX", "off"),
+            ],
+            expect![[r#"
+                index.exclude = ["*.sql", "vendor/"] (environment FOVEA_INDEX_EXCLUDE)
+                offline = true (/ws/config.toml)
+                `offline` in `environment FOVEA_OFFLINE` is ignored: only the user's own file takes a protection away
+                `index.hidden` in `environment FOVEA_INDEX_HIDDEN` is ignored: only the user's own file takes a protection away
+                `model.sandbox` in `environment FOVEA_MODEL_SANDBOX` is ignored: only the user's own file takes a protection away
+            "#]],
+        );
+        check_load(
+            "",
+            "",
+            &[("FOVEA_MODEL_SANDBOX", "maybe")],
+            expect![[r#"
+            error: `model.sandbox` in environment FOVEA_MODEL_SANDBOX is not valid: invalid type: string "maybe", expected a boolean
+        "#]],
         );
     }
 

@@ -90,7 +90,10 @@ impl Engine<'_> {
     fn close_excluded(&mut self) {
         let rules = self.shared.rules.load_full();
         let open = self.shared.lock().documents.paths();
-        for path in open.into_iter().filter(|path| rules.why_excluded(path).is_some()) {
+        let is_excluded = |path: &String| {
+            rules.why_excluded(path).is_some() || links::leads_elsewhere(&rules, path).is_some()
+        };
+        for path in open.into_iter().filter(is_excluded) {
             self.shared.lock().documents.close_for_all(&path);
             self.has_buffers = true;
         }
@@ -132,7 +135,7 @@ impl Engine<'_> {
         if is_changed && !self.apply(removed.collect()) {
             return false;
         }
-        self.purge.note(&self.writer);
+        self.purge.note(&mut self.writer);
         let (mut rest, mut max_files, mut n_done) =
             (found.candidates.as_slice(), FIRST_BATCH_FILES, 0);
         while !rest.is_empty() && !self.shared.is_stopping() {
@@ -160,7 +163,7 @@ impl Engine<'_> {
             self.forget_candidates(rest);
         }
         // What was read may have to go as well: by another of its names, or because it became binary.
-        self.purge.note(&self.writer);
+        self.purge.note(&mut self.writer);
         is_changed
     }
 
@@ -192,9 +195,7 @@ impl Engine<'_> {
                 Ok(_) if before.is_none() && self.files.n_files() >= max_files => {
                     Err(format!("the workspace has more than {max_files} files (index.max-files)"))
                 }
-                Ok(_) if linked.contains_key(path) => {
-                    Err(format!("it is the same file as `{}`, which is excluded", linked[path]))
-                }
+                Ok(_) if linked.contains_key(path) => Err(linked[path].clone()),
                 Ok(text) => Ok(text),
                 Err(Refused::Gone) => {
                     self.files.remove(path);
@@ -255,7 +256,7 @@ impl Engine<'_> {
         changes
     }
 
-    /// Candidates that have another name, and that one is excluded.
+    /// Candidates that have another name, and that one is excluded; and why that keeps them out.
     fn linked(&self, batch: &[Candidate]) -> BTreeMap<String, String> {
         let mut suspects: HashMap<(u64, u64), Vec<String>> = HashMap::new();
         for candidate in batch.iter().filter(|candidate| candidate.is_linked) {

@@ -157,6 +157,18 @@ impl Documents {
         }
     }
 
+    /// Paths of which others have a newer text than this client, the client's text, and its edit.
+    pub(super) fn hidden(&self, session: u64) -> Vec<(String, Arc<str>, u64)> {
+        let hidden = self.open.iter().filter_map(|(path, texts)| {
+            let newest = texts.last()?;
+            let own = texts.iter().find(|held| held.session == session)?;
+            (own.text != newest.text).then(|| (path.clone(), Arc::clone(&own.text), own.edit))
+        });
+        let mut hidden: Vec<_> = hidden.collect();
+        hidden.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        hidden
+    }
+
     pub(super) fn text(&self, path: &str) -> Option<Arc<str>> {
         self.open.get(path)?.last().map(|held| Arc::clone(&held.text))
     }
@@ -220,6 +232,9 @@ mod tests {
         assert_eq!(documents.text("a.rs").as_deref(), Some("two"));
         assert_eq!(documents.text_of(1, "a.rs").as_deref(), Some("one"));
         assert_eq!(documents.text_of(3, "a.rs").as_deref(), Some("two"));
+        assert_eq!(documents.hidden(1), [("a.rs".to_owned(), "one".into(), 1)]);
+        assert_eq!(documents.hidden(2), []);
+        assert_eq!(documents.hidden(3), []);
         assert!(documents.end_session(2));
         assert_eq!(documents.text("a.rs").as_deref(), Some("one"));
         documents.close(1, "a.rs");

@@ -12,8 +12,10 @@ mod links;
 mod power;
 mod purge;
 mod run;
+mod seen;
 mod state;
 mod upgrade;
+mod versions;
 
 use std::{
     path::{Path, PathBuf},
@@ -120,6 +122,7 @@ impl Workspace {
             is_stopping: AtomicBool::new(false),
             recent: guard::Recent::new(RECENT_BYTES),
             typed: ArcSwapOption::empty(),
+            seen: seen::Seen::default(),
             n_waiting: AtomicUsize::new(0),
         });
         let filler = options.stronger.as_ref().map(|host| upgrade::Filler {
@@ -254,8 +257,12 @@ impl Workspace {
     pub fn edit(&self, session: u64, path: &str, text: &str) -> Result<(), String> {
         // An open document that becomes excluded is closed by the engine.
         let is_open = self.shared.lock().documents.is_open(path);
-        if !is_open && let Some(rule) = self.rules().why_excluded(path) {
-            return Err(rule);
+        if !is_open {
+            let rules = self.rules();
+            let why = rules.why_excluded(path).or_else(|| links::leads_elsewhere(&rules, path));
+            if let Some(why) = why {
+                return Err(why);
+            }
         }
         let limit = self.loaded().config.index.max_file_bytes;
         match guard::buffer(path, text, limit) {

@@ -2,12 +2,15 @@
 //! after a crash.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use fovea_indexer::{IndexWriter, writer::Trace};
+
+use super::versions::Versions;
 
 /// A file that comes back soon (a branch is switched back, an editor writes by renaming) costs nothing.
 const QUIET: Duration = Duration::from_secs(10);
@@ -19,6 +22,7 @@ const RETRY: Duration = Duration::from_secs(20);
 pub(super) struct Purge {
     /// Names what is to be purged, for the next process.
     file: PathBuf,
+    versions: Versions,
     n_noted: usize,
     first: Option<Instant>,
     due: Option<Instant>,
@@ -26,7 +30,8 @@ pub(super) struct Purge {
 
 impl Purge {
     pub(super) fn new(folder: &Path) -> Self {
-        Self { file: folder.join("purge"), n_noted: 0, first: None, due: None }
+        let versions = Versions::open(folder);
+        Self { file: folder.join("purge"), versions, n_noted: 0, first: None, due: None }
     }
 
     /// Takes over what an earlier process could not finish.
@@ -37,8 +42,15 @@ impl Purge {
         self.note(writer);
     }
 
-    /// Files may have been removed.
-    pub(super) fn note(&mut self, writer: &IndexWriter) {
+    /// Files may have been replaced or removed. A removed one takes its earlier versions along.
+    pub(super) fn note(&mut self, writer: &mut IndexWriter) {
+        let given_up = self.versions.note(writer.take_replaced());
+        let removed = writer.traces().get(self.n_noted..).unwrap_or_default();
+        let paths: BTreeSet<String> = removed.iter().map(|trace| trace.path.clone()).collect();
+        for path in paths {
+            writer.add_traces(self.versions.take(&path));
+        }
+        writer.add_traces(given_up);
         let traces = writer.traces();
         if traces.len() == self.n_noted {
             return;
@@ -59,6 +71,7 @@ impl Purge {
 
     pub(super) fn done(&mut self) {
         let _ = fs::remove_file(&self.file);
+        self.versions.rewrite();
         (self.n_noted, self.first, self.due) = (0, None, None);
     }
 

@@ -264,6 +264,10 @@ impl<'a> Engine<'a> {
             }
             self.work();
         }
+        // Nobody knows when the next process comes.
+        if self.purge.due().is_some() {
+            self.purge();
+        }
         self.commit();
         self.save_files();
         if self.shared.lock().kept == Kept::OnDisk {

@@ -16,6 +16,7 @@ use fovea_indexer::{Snapshot, vfs::TextSource};
 use super::{
     documents::Documents,
     files::{Overwritten, Redacted},
+    seen::Seen,
 };
 use crate::{config::Loaded, guard, walk::Rules, watch::Watching};
 
@@ -65,6 +66,7 @@ pub(super) struct Shared {
     pub(super) recent: guard::Recent,
     /// When an editor last sent text.
     pub(super) typed: ArcSwapOption<Instant>,
+    pub(super) seen: Seen,
     /// Requests that wait for the index to be complete.
     pub(super) n_waiting: AtomicUsize,
 }
@@ -178,6 +180,7 @@ impl Shared {
 
     pub(super) fn publish(&self, snapshot: Snapshot) {
         self.snapshot.store(Some(Arc::new(snapshot)));
+        self.seen.clear();
         self.changed.notify_all();
     }
 

@@ -44,6 +44,8 @@ pub enum Refused {
     Gone,
     #[error("it lies outside the workspace")]
     Outside,
+    #[error("it is a link or behind one; links are not followed")]
+    Link,
     #[error("it is not a plain file")]
     NotAFile,
     #[error("it has {n_bytes} bytes, the limit is {limit} (index.max-file-bytes)")]
@@ -61,12 +63,15 @@ pub enum Refused {
 /// How much of a file's start is looked at for a zero byte, which makes it binary.
 const BINARY_PROBE_BYTES: usize = 8 << 10;
 
+/// More than any ignore file that a person wrote.
+const MAX_RULES_BYTES: u64 = 1 << 20;
+
 /// How often a file that changes under the reader is read again.
 const ATTEMPTS: usize = 3;
 
 /// Reads `path` (relative to `root`, `/`-separated) if it may be indexed.
 ///
-/// Links are followed only inside the root; mounts, FIFOs, devices and sockets are never opened.
+/// Links are not followed; mounts, FIFOs, devices and sockets are never opened.
 ///
 /// # Errors
 /// [`Refused`] says which rule stopped it.
@@ -99,6 +104,23 @@ pub fn read_settings(root: &Path, path: &str, max_bytes: u64) -> Result<String, 
     for _ in 0..ATTEMPTS {
         if let Some((bytes, _)) = read_once(root, path, max_bytes)? {
             return String::from_utf8(bytes).map_err(|_| Refused::NotUtf8);
+        }
+    }
+    Err(Refused::Changing)
+}
+
+/// Rules that say what does not count: an ignore file. Nothing of it but a pattern is shown.
+///
+/// # Errors
+/// As [`read`], but for [`Refused::Gone`] and bytes that are no UTF-8, which match nothing: `None` if
+/// there are no rules.
+pub fn read_rules(folder: &Path, name: &str) -> Result<Option<String>, Refused> {
+    for _ in 0..ATTEMPTS {
+        match read_once(folder, name, MAX_RULES_BYTES) {
+            Ok(Some((bytes, _))) => return Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+            Ok(None) => {}
+            Err(Refused::Gone) => return Ok(None),
+            Err(refused) => return Err(refused),
         }
     }
     Err(Refused::Changing)

@@ -7,9 +7,9 @@ use super::Refused;
 
 /// Opens a plain file at `relative` below `root`.
 ///
-/// On Linux the kernel resolves the path (`openat2`): links count only while they stay below the
-/// root, `/proc` links and mounts not at all, whatever another process changes meanwhile. The file
-/// is looked at before it is opened for reading, so that a FIFO or a device never is.
+/// On Linux the kernel resolves the path (`openat2`): links and mounts are not followed, whatever
+/// another process changes meanwhile, so that what was decided about a name holds for the file that
+/// is opened. The file is looked at before it is opened for reading, so that a FIFO or a device never is.
 pub(super) fn open_beneath(root: &Path, relative: &Path) -> Result<File, Refused> {
     let is_plain = relative.components().all(|part| matches!(part, Component::Normal(_)));
     if !is_plain || relative.as_os_str().is_empty() {
@@ -25,13 +25,14 @@ fn open(root: &Path, relative: &Path) -> Result<File, Refused> {
 
     let failed = |err: Errno| match err {
         Errno::NOENT | Errno::NOTDIR => Refused::Gone,
-        Errno::XDEV | Errno::LOOP => Refused::Outside,
+        Errno::XDEV => Refused::Outside,
+        Errno::LOOP => Refused::Link,
         Errno::INVAL | Errno::NAMETOOLONG => Refused::Gone,
         err => Refused::Unreadable(err.into()),
     };
     let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let folder = openat(CWD, root, directory, Mode::empty()).map_err(failed)?;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
     let open = |flags: OFlags| loop {
         match openat2(&folder, relative, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
             // The tree was renamed while the kernel looked: look again.
@@ -61,9 +62,11 @@ fn open(root: &Path, relative: &Path) -> Result<File, Refused> {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Refused::Gone,
         _ => Refused::Unreadable(err),
     };
-    let path = root.join(relative).canonicalize().map_err(failed)?;
-    if !path.starts_with(root.canonicalize().map_err(failed)?) {
-        return Err(Refused::Outside);
+    let root = root.canonicalize().map_err(failed)?;
+    let path = root.join(relative);
+    // Canonical, as the root is, means without links.
+    if path.canonicalize().map_err(failed)? != path {
+        return Err(Refused::Link);
     }
     if !path.metadata().map_err(failed)?.is_file() {
         return Err(Refused::NotAFile);

@@ -1,7 +1,7 @@
 //! Completions by a server that the user named in their own settings; without that nothing here runs.
 //!
-//! [`address`] says which servers may be named, [`key`] where keys come from, [`exchange`] asks for one
-//! completion: [`body`] what is sent, [`wire`] counts every byte that leaves and cuts a connection off,
+//! [`address`] says which servers may be named, [`settings`] in which file, [`key`] where keys come
+//! from, [`exchange`] asks for one completion: [`body`] what is sent, [`wire`] counts every byte that leaves and cuts a connection off,
 //! [`reply`] reads what comes back. This file keeps count, and pauses a server that failed.
 //! Each request is a connection of its own: no cookies, no proxy of the environment, no redirects, one
 //! deadline. The last request is kept in memory, so that `fovea explain --outgoing` can show it.
@@ -11,10 +11,10 @@ mod body;
 mod exchange;
 mod key;
 mod reply;
+mod settings;
 mod wire;
 
 use std::{
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -99,7 +99,7 @@ impl Remote {
             return None;
         }
         let usable = Usable::new(&remote).and_then(|usable| {
-            settings.map_or(Ok(()), check_settings)?;
+            settings.map_or(Ok(()), settings::check)?;
             Ok(usable)
         });
         if let Err(reason) = &usable {
@@ -308,17 +308,6 @@ impl Usable {
         let tls = (!address.is_plain).then(|| tls(&config.ca_file)).transpose()?;
         Ok(Self { address, format, tls })
     }
-}
-
-/// Who else may write the file that names the server decides where code goes.
-fn check_settings(file: &Path) -> Result<(), String> {
-    let Ok(metadata) = std::fs::metadata(file) else { return Ok(()) };
-    let me = rustix::process::geteuid().as_raw();
-    if metadata.mode() & 0o022 != 0 || (metadata.uid() != me && metadata.uid() != 0) {
-        let shown = file.display();
-        return Err(format!("others may write `{shown}`; run `chmod go-w {shown}`"));
-    }
-    Ok(())
 }
 
 /// Certificates of the public authorities, or those in `file` and no other.

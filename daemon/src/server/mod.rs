@@ -237,6 +237,27 @@ impl Drop for Client {
     }
 }
 
+/// Waits until the daemon that holds the lock at `path` has ended: what it writes last is written
+/// then. False if it still runs after `patience`.
+pub(crate) fn wait_until_ended(path: &Path, patience: Duration) -> bool {
+    let started = Instant::now();
+    let holder = || {
+        let mut file = File::options().read(true).write(true).open(path).ok()?;
+        let is_held = matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock));
+        let mut pid = String::new();
+        is_held.then(|| file.read_to_string(&mut pid).map(|_| pid).unwrap_or_default())
+    };
+    let first = holder();
+    // Another one may have taken its place by now.
+    while first.is_some() && holder() == first {
+        if started.elapsed() > patience {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    true
+}
+
 fn lock(path: &Path) -> Result<File, ServerError> {
     let failed = |source| ServerError::Listen { path: path.to_owned(), source };
     let mut file = File::options()

@@ -308,7 +308,10 @@ impl Service {
                 workspace.touched(&paths);
                 Ok(Answer::Done)
             }
-            Method::Dump { after, path } => query(None)?.dump(after.as_deref(), path.as_deref()),
+            Method::Dump { after, path } => {
+                let query = Query::of_index(workspace, running, None)?;
+                query.dump(after.as_deref(), path.as_deref())
+            }
             Method::Search { query: text, limit, near, offset, like, budget_tokens } => {
                 let find = Find { text, limit, near, offset, like, budget_tokens };
                 query(None)?.search(find)

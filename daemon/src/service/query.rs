@@ -57,6 +57,22 @@ impl<'a> Query<'a> {
         running: &Running,
         edited: Option<&str>,
     ) -> Result<Self> {
+        let newest = Self::of_index(workspace, running, edited)?;
+        // Positions are those of the texts that the client has.
+        let snapshot = workspace.seen_by(newest.session, newest.snapshot);
+        let this = Self { snapshot, ..newest };
+        if let Some(path) = edited {
+            this.check_version(path)?;
+        }
+        Ok(this)
+    }
+
+    /// About what is indexed, whoever asks: of texts that several clients have, the newest.
+    pub(super) fn of_index(
+        workspace: &'a Workspace,
+        running: &Running,
+        edited: Option<&str>,
+    ) -> Result<Self> {
         let cancel = running.cancel();
         let latest = Instant::now() + FIRST_SNAPSHOT;
         let deadline = running.deadline().map_or(latest, |deadline| deadline.min(latest));
@@ -77,11 +93,7 @@ impl<'a> Query<'a> {
         }
         let client = Arc::clone(running.session());
         let (session, asked) = (client.id(), running.asked_documents().to_vec());
-        let this = Self { workspace, snapshot, cancel, session, client, asked };
-        if let Some(path) = edited {
-            this.check_version(path)?;
-        }
-        Ok(this)
+        Ok(Self { workspace, snapshot, cancel, session, client, asked })
     }
 
     fn asked(&self, path: &str) -> Option<&Asked> {
@@ -98,9 +110,10 @@ impl<'a> Query<'a> {
             return Ok(());
         }
         let message = match self.workspace.standing(self.session, asked) {
-            // The newest text counts, whoever's it is.
-            Standing::Hidden => return Ok(()),
-            Standing::Changed => format!("`{path}` was changed since the question; ask again"),
+            // Hidden only since the snapshot was taken.
+            Standing::Hidden | Standing::Changed => {
+                format!("`{path}` was changed since the question; ask again")
+            }
             Standing::Current => {
                 format!("the newest text of `{path}` is not indexed yet; ask again")
             }

@@ -1,10 +1,11 @@
 //! What is saved, edited, moved and removed shows in the next answer.
 
-use std::fs;
+use std::{fs, sync::Arc};
 
 use fovea_api::{Answer, ErrorCode, Method};
+use fovea_daemon::connect::Connection;
 
-use crate::support::Repository;
+use crate::support::{Engine, Repository};
 
 #[test]
 fn a_save_is_seen_after_sync() {
@@ -102,11 +103,113 @@ fn unsaved_text_counts_until_closed() {
 }
 
 #[test]
+fn text_that_an_editor_has_for_a_link_to_an_excluded_file_is_refused() {
+    let repository = Repository::new("//- /.env\nTOKEN=1\n//- /src/a.py\ndef a(): pass\n");
+    let root = &repository.root;
+    fs::hard_link(root.join(".env"), root.join("hard.py")).expect("linked");
+    fs::hard_link(root.join("src/a.py"), root.join("twice.py")).expect("linked");
+    std::os::unix::fs::symlink("../.env", root.join("src/soft.py")).expect("linked");
+    let engine = repository.open();
+    engine.status_when_ready();
+    let edited = |path: &str| {
+        let text = "def canary(): pass\n".to_owned();
+        Method::Edited { path: path.to_owned(), version: 1, text }
+    };
+    for path in ["hard.py", "src/soft.py"] {
+        let refused = engine.error(edited(path));
+        assert_eq!(refused.code, ErrorCode::Refused, "{path}");
+        assert!(refused.message.contains("`.env`, which is excluded"), "{}", refused.message);
+    }
+    engine.call(edited("twice.py"));
+    assert_eq!(engine.symbols("twice.py").expect("indexed"), ["canary"]);
+    // A file that an editor has open already becomes such a link.
+    fs::remove_file(root.join("twice.py")).expect("removed");
+    fs::hard_link(root.join(".env"), root.join("twice.py")).expect("linked");
+    engine.sync();
+    engine.sync();
+    assert!(engine.symbols("twice.py").is_err());
+}
+
+#[test]
+fn an_excluded_file_takes_its_earlier_versions_along() {
+    let repository = Repository::new("//- /a.py\ndef first_canary_zq(): pass\n");
+    let facts = repository.dirs().facts();
+    let is_stored = |word: &str| {
+        let names = ["", "-wal"].map(|end| format!("{}{end}", facts.display()));
+        let bytes = names.iter().flat_map(|name| fs::read(name).unwrap_or_default());
+        String::from_utf8_lossy(&bytes.collect::<Vec<u8>>()).contains(word)
+    };
+    let engine = repository.open();
+    engine.status_when_ready();
+    repository.write("a.py", "def second_canary_zq(): pass\n");
+    engine.sync();
+    drop(engine);
+    assert!(is_stored("first_canary_zq") && is_stored("second_canary_zq"));
+    let engine = repository.open();
+    repository.write("a.py", "def third_canary_zq(): pass\n");
+    engine.sync();
+    repository.write(".gitignore", "a.py\n");
+    assert_eq!(engine.sync().n_files, 0);
+    drop(engine);
+    let stored = ["first_canary_zq", "second_canary_zq", "third_canary_zq"].map(is_stored);
+    assert_eq!(stored, [false; 3]);
+}
+
+#[test]
+fn each_of_two_windows_sees_its_own_unsaved_text() {
+    let repository = Repository::new(
+        "//- /lib.py\ndef one(): pass\n//- /main.py\nfrom lib import one, two\ntwo$0(one$0())\n",
+    );
+    let service = repository.service();
+    let window = || Engine {
+        repository: &repository,
+        connection: Connection::to_service(Arc::clone(&service), |_| {}).expect("a socket pair"),
+    };
+    let (older, newer) = (window(), window());
+    older.call(Method::Open { wait: true });
+    older.edit("lib.py", "# moved\ndef one(): pass\n");
+    newer.edit("lib.py", "def two(): pass\n");
+    for _ in 0..2 {
+        assert_eq!(newer.symbols("lib.py").expect("indexed"), ["two"]);
+        assert_eq!(newer.definitions(0), ["lib.py 1:5 two"]);
+        assert_eq!(newer.definitions(1), [""; 0]);
+        assert_eq!(older.symbols("lib.py").expect("indexed"), ["one"]);
+        assert_eq!(older.definitions(1), ["lib.py 2:5 one"]);
+        assert_eq!(older.definitions(0), [""; 0]);
+    }
+    // A third has nothing open: the newest text counts, in what is searched too.
+    let third = window();
+    assert_eq!(third.symbols("lib.py").expect("indexed"), ["two"]);
+    let found = |window: &Engine<'_>, name: &str| {
+        let grep = Method::Grep {
+            pattern: format!("def {name}"),
+            regex: false,
+            ignore_case: false,
+            limit: 5,
+            word: false,
+            path: None,
+        };
+        let Answer::Search(found) = window.call(grep) else { panic!("lines were expected") };
+        !found.hits.is_empty()
+    };
+    let seen = [&older, &newer, &third].map(|window| (found(window, "one"), found(window, "two")));
+    assert_eq!(seen, [(true, false), (false, true), (false, true)]);
+    // Typing there makes its text the newest, and the other's the hidden one.
+    older.edit("lib.py", "# moved\n# again\ndef one(): pass\n");
+    assert_eq!(older.symbols("lib.py").expect("indexed"), ["one"]);
+    assert_eq!(older.definitions(1), ["lib.py 3:5 one"]);
+    assert_eq!(newer.definitions(0), ["lib.py 1:5 two"]);
+    newer.call(Method::Closed { path: "lib.py".into() });
+    assert_eq!(newer.symbols("lib.py").expect("indexed"), ["one"]);
+    assert_eq!(newer.definitions(1), ["lib.py 3:5 one"]);
+}
+
+#[test]
 fn unsaved_text_of_a_client_that_left_is_gone() {
     let repository = Repository::new("//- /a.py\ndef saved(): pass\n");
     let service = repository.service();
     let session = service.session();
-    let ask = |session: &std::sync::Arc<fovea_daemon::service::Session>, id, method| {
+    let ask = |session: &Arc<fovea_daemon::service::Session>, id, method| {
         let request = fovea_api::Request {
             id,
             root: Some(repository.root.clone()),

@@ -90,6 +90,15 @@ impl Lexical {
         }
     }
 
+    /// The same with other terms of `file`.
+    pub(crate) fn with_file(&self, file: FileId, lexical: FileLexical) -> Self {
+        let mut files = self.files.to_vec();
+        if let Some(known) = files.get_mut(file.0 as usize) {
+            *known = Some(lexical);
+        }
+        Self::new(self.base.clone(), files)
+    }
+
     pub(crate) fn n_chunks(&self) -> u32 {
         self.first_slot[self.files.len()]
     }

@@ -104,6 +104,7 @@ pub(super) fn open(
         opened,
         snapshot: Snapshot::new(empty),
         traces: Vec::new(),
+        replaced: Vec::new(),
     };
     writer.restore_lexical()?;
     writer.restore_snapshot(&vectors)?;

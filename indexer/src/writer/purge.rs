@@ -23,6 +23,11 @@ impl IndexWriter {
         &self.traces
     }
 
+    /// Saved texts that were replaced by others since the last call: their facts are kept.
+    pub fn take_replaced(&mut self) -> Vec<Trace> {
+        std::mem::take(&mut self.replaced)
+    }
+
     /// Removed by an earlier writer that ended before it could purge.
     pub fn add_traces(&mut self, traces: Vec<Trace>) {
         self.traces.extend(traces);

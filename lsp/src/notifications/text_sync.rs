@@ -18,6 +18,7 @@ pub(crate) fn did_open(shared: &Shared, params: DidOpenTextDocumentParams) {
         document.language_id,
         document.text,
     );
+    shared.session().opened(&document.uri);
     forward(shared, &document.uri, document.version, text);
 }
 
@@ -41,6 +42,7 @@ pub(crate) fn did_close(shared: &Shared, params: &DidCloseTextDocumentParams) {
     {
         shared.outbox.closed(root, path);
     }
+    shared.session().closed(uri);
 }
 
 pub(crate) fn did_save(shared: &Shared, params: &DidSaveTextDocumentParams) {

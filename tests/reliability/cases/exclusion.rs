@@ -400,12 +400,15 @@ fn not_opened() -> Result<String> {
         tree.write(&format!("conf/{name}"), "value = 1\n")?;
     }
     tree.write("conf/read.py", "value = 1\n")?;
-    tree.write(".ignore", "!.*\n")?;
+    // What only the user's own settings can ask for.
+    let settings = home.path().join("config/config.toml");
+    fs::create_dir_all(home.path().join("config"))?;
+    fs::write(&settings, "[index]\nhidden = true\n")?;
     let log = home.path().join("strace");
     let before = ["strace", "-f", "-qq", "-s", "300", "-o", sandbox::text(&log)];
     let before = [&before[..], &["-e", "trace=open,openat,openat2"]].concat();
     let args = ["--no-daemon", "--root", sandbox::text(&tree.root), "index"];
-    let output = wrapped(&before, home.path(), &args).env("FOVEA_INDEX_HIDDEN", "true").output()?;
+    let output = wrapped(&before, home.path(), &args).output()?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let calls = fs::read_to_string(&log)?;
     let is_opened = |name: &str| calls.contains(&format!("conf/{name}\""));
