@@ -159,6 +159,20 @@ pub(crate) fn give_back() {
     }
 }
 
+/// As many pools of the allocator as cores: by default there are eight times as many, and each keeps what
+/// its threads freed. Call it before any thread is started.
+pub fn few_pools() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        let n_cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let n_pools = n_cores.clamp(2, 16) as libc::c_int;
+        #[expect(unsafe_code, reason = "mallopt has no safe wrapper")]
+        // SAFETY: it takes no pointers and only sets a limit for pools to come.
+        let is_set = unsafe { libc::mallopt(libc::M_ARENA_MAX, n_pools) };
+        tracing::debug!(n_pools, is_set, "allocator");
+    }
+}
+
 fn resident_bytes() -> u64 {
     crate::service::rss_bytes("self")
 }

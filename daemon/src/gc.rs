@@ -76,7 +76,7 @@ impl Index {
 
     /// True if a process, this one or another, has it open for writing.
     fn is_used(&self) -> bool {
-        is_locked(&self.folder.join("index/lexical/.tantivy-writer.lock"))
+        is_locked(&self.folder.join("index").join(fovea_indexer::writer::LOCK))
     }
 
     fn is_gone(&self) -> bool {
@@ -375,7 +375,7 @@ mod tests {
     fn an_index_in_use_stays() {
         let home = Home::new();
         let used = home.index("used", 99);
-        let lock = used.join("index/lexical/.tantivy-writer.lock");
+        let lock = used.join("index").join(fovea_indexer::writer::LOCK);
         let lock = fs::File::create(lock).expect("made");
         lock.try_lock().expect("free");
         assert_eq!(home.collect(1, 60, false), "");

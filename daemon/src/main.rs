@@ -4,6 +4,7 @@ use std::process;
 
 use clap::Parser;
 use fovea_daemon::{
+    budget,
     cli::{Cli, Command, DaemonCommand, ModelWorkerArgs},
     commands::{self, Context},
     exit_codes::ExitCode,
@@ -18,6 +19,7 @@ fn main() -> process::ExitCode {
     if let Command::ModelWorker(args) = &cli.command {
         return model_worker(args);
     }
+    budget::few_pools();
     let global = cli.global.clone();
     let context = match Context::new(global.clone()) {
         Ok(context) => context,

@@ -148,7 +148,7 @@ impl Snapshot {
     fn name_lines(&self, files: &[(&str, FileId)], text: &mut String) {
         let mut names: BTreeSet<&str> = BTreeSet::new();
         for facts in files.iter().filter_map(|(_, file)| self.facts(*file)) {
-            names.extend(facts.names.iter().map(|name| &**name));
+            names.extend(facts.names.iter());
             names.extend(facts.symbols.iter().map(|symbol| symbol.name.as_str()));
         }
         let names: Vec<&str> = names.into_iter().collect();

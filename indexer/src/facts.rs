@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Language, text::ByteRange};
+use crate::{Language, names::Names, text::ByteRange};
 
 /// Part of every facts key. Raise it when the meaning or the layout of [`FileFacts`] changes;
 /// stored facts of another version are extracted anew.
@@ -21,7 +21,7 @@ pub struct FileFacts {
     /// References (and definitions' own names) ordered by range start.
     pub occurrences: Vec<OccurrenceFacts>,
     /// The distinct names of the occurrences and aliases; `OccurrenceFacts::name` points here.
-    pub names: Vec<Box<str>>,
+    pub names: Names,
     /// Imports that rename, as `(new name, old name)` into `names`.
     pub aliases: Vec<(u32, u32)>,
     /// Contiguous, non-overlapping, in order, together the whole file.
@@ -51,7 +51,7 @@ impl FileFacts {
     /// The name at an occurrence.
     #[must_use]
     pub fn name_of(&self, occurrence: &OccurrenceFacts) -> &str {
-        self.names.get(occurrence.name as usize).map_or("", |name| name)
+        self.names.get(occurrence.name as usize).unwrap_or_default()
     }
 
     /// The occurrence at or just before `offset`: a cursor behind a name still means it.

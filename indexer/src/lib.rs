@@ -7,6 +7,7 @@
 //!
 //! Modules in reading order:
 //! [`ids`] typed ids · [`text`] ranges, lines, UTF-16 · [`language`] the language table ·
+//! [`names`] names in little memory ·
 //! [`facts`] what one file's text alone says · [`parse`] text to facts · [`chunk`] the unit that is
 //! indexed and embedded · [`graph`] resolution and graph queries · `bm25` and [`vector`] the two
 //! retrieval indexes · [`rank`] one list out of all of them · [`grep`] lines by pattern · [`vfs`]
@@ -22,6 +23,7 @@ pub mod graph;
 pub mod grep;
 pub mod ids;
 pub mod language;
+pub mod names;
 pub mod parse;
 pub mod rank;
 pub mod snapshot;

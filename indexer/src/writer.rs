@@ -92,6 +92,8 @@ const BATCH_FILES: usize = 64;
 const BATCH_BYTES: usize = 4 << 20;
 /// With more chunks than this outside of tantivy, a batch goes there directly.
 const MAX_PENDING_CHUNKS: usize = 6_000;
+/// Below an index's folder: locked while a writer has it open.
+pub const LOCK: &str = "lexical/.fovea-writer.lock";
 /// Marks a tantivy commit that no manifest vouches for.
 const OPEN_MARK: &str = "open";
 
@@ -277,6 +279,18 @@ impl IndexWriter {
         Ok(())
     }
 
+    /// Lets go of the threads that writing needs; the next change starts them again. Does nothing while
+    /// something is not durable.
+    ///
+    /// # Errors
+    /// [`IndexError::Lexical`] if a merge failed; what is durable stays so.
+    pub fn rest(&mut self) -> Result<(), IndexError> {
+        if self.uncommitted || !self.dirty.is_empty() {
+            return Ok(());
+        }
+        Ok(self.store.rest()?)
+    }
+
     /// Takes a stronger embedder beside the one of every chunk, or none. Its vectors come by
     /// [`IndexWriter::add_vectors`]; [`Snapshot::upgrade_order`] says of which files.
     pub fn set_upgrade(&mut self, embedder: Option<SharedEmbedder>) -> Snapshot {
@@ -432,7 +446,7 @@ impl IndexWriter {
         }
         let lengths = summed(&terms);
         let terms = if is_bulk {
-            self.store.remove(job.file);
+            self.store.remove(job.file)?;
             self.store.add(job.file, &terms)?;
             self.uncommitted = true;
             self.dirty.remove(&job.file);
@@ -453,7 +467,7 @@ impl IndexWriter {
     /// Hands the pending terms of saved texts to tantivy.
     fn flush(&mut self) -> Result<(), IndexError> {
         for file in &self.dirty {
-            self.store.remove(*file);
+            self.store.remove(*file)?;
             let saved = self.tracked[file.0 as usize].saved.as_ref();
             if let Some(terms) = saved.and_then(|saved| saved.terms.as_deref()) {
                 self.store.add(*file, terms)?;

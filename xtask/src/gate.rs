@@ -52,7 +52,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("daemon/src/dirs.rs", "owner and modes of our folders"),
     ("daemon/src/service/workspaces.rs", "when we collected last"),
     ("daemon/src/root.rs", "whether a folder can be listed"),
-    ("daemon/src/watch.rs", "`.git` files that name a folder"),
+    ("daemon/src/watch/mod.rs", "`.git` files that name a folder"),
     ("daemon/src/git.rs", "git with everything switched off, for the filter `changed:`"),
     ("daemon/src/connect.rs", "starts our own program; our log"),
     ("daemon/src/config/layers.rs", "the user's own settings"),

@@ -152,7 +152,7 @@ fn add_use_counts(snapshot: &Snapshot, score: &mut FxHashMap<FileId, f32>) {
         for symbol in facts.symbols.iter().filter(|symbol| is_item(symbol.kind)) {
             *n_definitions.entry(&symbol.name).or_default() += 1;
         }
-        for name in &facts.names {
+        for name in facts.names.iter() {
             *n_mentions.entry(name).or_default() += 1;
         }
     }

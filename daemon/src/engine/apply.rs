@@ -15,6 +15,7 @@ use super::{
     run::Engine,
 };
 use crate::{
+    budget,
     config::OnBattery,
     guard::Refused,
     walk::{Rules, is_transient},
@@ -29,7 +30,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// The first batch of a scan is small, so that something is searchable soon; each is twice the last.
 const FIRST_BATCH_FILES: usize = 128;
 const MAX_BATCH_FILES: usize = 8_192;
-const MAX_BATCH_BYTES: u64 = 16 << 20;
+const MAX_BATCH_BYTES: u64 = 8 << 20;
+/// Parsing this much leaves enough behind in the allocator to be worth giving back.
+const GIVE_BACK_BYTES: u64 = 2 << 20;
 /// Indexing of many files rests until nobody typed for this long.
 const TYPING_PAUSE: Duration = Duration::from_millis(400);
 /// But goes on after this long.
@@ -44,10 +47,10 @@ impl Engine<'_> {
     ) -> Found {
         let rules = self.shared.rules.load_full();
         let (root, watch) = (&self.shared.root, &mut self.watch);
-        let found = self.files.scan(&rules, folder, deep, forced, &mut |folder, starts| {
+        let found = self.files.scan(&rules, folder, deep, forced, &mut |folder, counts| {
             let Some(watch) = watch else { return };
             let folder = root.join(folder);
-            if starts { watch.add(&folder) } else { watch.remove(&folder) }
+            if counts { watch.add(&folder) } else { watch.remove(&folder) }
         });
         if found.new_folders > 0 {
             self.update_watching();
@@ -153,6 +156,9 @@ impl Engine<'_> {
                 }
             }
             n_done += batch.len();
+            if batch.iter().map(|candidate| candidate.n_bytes).sum::<u64>() >= GIVE_BACK_BYTES {
+                budget::give_back();
+            }
             self.shared.update(|state| (state.stage, state.n_done) = ("parse", n_done));
             self.apply_buffers();
             if !rest.is_empty() {

@@ -155,7 +155,8 @@ pub(super) struct Files {
     linked: BTreeSet<String>,
 }
 
-/// Called for folders that start (true) or stop (false) to count, before their entries are read.
+/// Called for folders that count (true), each time before their entries are read, and for those that do
+/// not count any more (false).
 pub(super) type OnFolder<'a> = &'a mut dyn FnMut(&str, bool);
 
 impl Files {
@@ -253,8 +254,9 @@ impl Files {
         let mut seen = Seen::default();
         rules.walk(start, !deep, &mut |visit| match visit {
             Visit::Folder(path) if path == start || deep => {
+                // Another folder may have the name of one that is known.
+                on_folder(&path, true);
                 if !self.folders.contains_key(&path) {
-                    on_folder(&path, true);
                     self.folders.insert(path.clone(), Folder::new());
                     found.new_folders += 1;
                 }
@@ -488,9 +490,12 @@ mod tests {
         fn scan(&mut self, folder: &str, deep: bool, forced: &[&str]) -> String {
             let forced = forced.iter().map(|path| (*path).to_owned()).collect();
             let mut text = String::new();
+            let known: HashSet<String> = self.files.folders.keys().cloned().collect();
             let found =
-                self.files.scan(&self.rules, folder, deep, &forced, &mut |folder, starts| {
-                    text.push_str(&format!("{}{folder}/\n", if starts { '+' } else { '-' }));
+                self.files.scan(&self.rules, folder, deep, &forced, &mut |folder, counts| {
+                    if !counts || !known.contains(folder) {
+                        text.push_str(&format!("{}{folder}/\n", if counts { '+' } else { '-' }));
+                    }
                 });
             for candidate in found.candidates {
                 text.push_str(&format!("read {}\n", candidate.path));

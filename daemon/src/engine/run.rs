@@ -39,6 +39,8 @@ const RETRY: Duration = Duration::from_secs(10);
 const COOKIE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Every so many polls files with several names are read again, as if rules had changed.
 const POLLS_WITH_RULES: u64 = 4;
+/// After the last commit: writing is over for now, and its threads may go.
+const REST_AFTER: Duration = Duration::from_secs(5);
 /// Starts of the engine before a workspace is given up.
 const MAX_STARTS: usize = 3;
 
@@ -117,6 +119,7 @@ pub(super) struct Engine<'a> {
     /// When the oldest change was applied that is not durable.
     pub(super) uncommitted_since: Option<Instant>,
     pub(super) retry_due: Option<Instant>,
+    rest_due: Option<Instant>,
     pub(super) poll_due: Option<Instant>,
     n_polls: u64,
     pub(super) purge: Purge,
@@ -161,6 +164,7 @@ impl<'a> Engine<'a> {
             commit_due: None,
             uncommitted_since: None,
             retry_due: None,
+            rest_due: None,
             poll_due: None,
             n_polls: 0,
             purge: Purge::new(&options.folder),
@@ -217,6 +221,7 @@ impl<'a> Engine<'a> {
         self.options.budget.note_growth();
         // Whoever waits for the end sees these figures.
         self.measure();
+        self.rest_later();
         let elapsed = started.elapsed();
         let redacted = Arc::clone(self.files.redacted());
         self.shared.update(|state| {
@@ -282,6 +287,7 @@ impl<'a> Engine<'a> {
             self.dirty.due(self.quiet(), &self.git, now),
             self.commit_due,
             self.retry_due,
+            self.rest_due,
             self.poll_due,
             self.purge.due(),
             cookie,
@@ -305,6 +311,7 @@ impl<'a> Engine<'a> {
                 tracing::info!(root = %self.shared.root.display(), "events were lost, walking");
                 self.dirty.rules = true;
                 self.dirty.add_all(Instant::now());
+                self.update_watching();
                 self.shared.update(|state| state.is_rescan_due = true);
             }
             Event::Sync(done) => self.begin_sync(done),
@@ -387,6 +394,12 @@ impl<'a> Engine<'a> {
         }
         if is_over(self.purge.due()) {
             self.purge();
+        }
+        if is_over(self.rest_due) {
+            self.rest_due = None;
+            if let Err(err) = self.writer.rest() {
+                tracing::warn!(%err, "a merge of the lexical index");
+            }
         }
         self.update_pending();
     }
@@ -519,6 +532,7 @@ impl<'a> Engine<'a> {
 
     fn commit(&mut self) {
         (self.commit_due, self.uncommitted_since) = (None, None);
+        self.rest_later();
         match self.writer.commit() {
             Ok(()) => {
                 self.shared.update(|state| state.problem = None);
@@ -528,6 +542,10 @@ impl<'a> Engine<'a> {
         }
     }
 
+    pub(super) fn rest_later(&mut self) {
+        self.rest_due = Some(Instant::now() + REST_AFTER);
+    }
+
     /// Bytes of removed files leave every store.
     fn purge(&mut self) {
         let started = Instant::now();
@@ -535,6 +553,7 @@ impl<'a> Engine<'a> {
         match self.writer.purge() {
             Ok(()) => {
                 (self.commit_due, self.uncommitted_since) = (None, None);
+                self.rest_later();
                 self.shared.publish(self.writer.snapshot());
                 self.save_files();
                 self.purge.done();

@@ -1,5 +1,6 @@
-//! Committed terms in tantivy: one document a chunk, deleted by file. One long-lived writer, manual
-//! reload, no stored text, no positions (phrases are verified on the text).
+//! Committed terms in tantivy: one document a chunk, deleted by file. One writer, which has threads only
+//! while something is written, manual reload, no stored text, no positions (phrases are verified on the
+//! text).
 
 use std::{path::Path, sync::Arc};
 
@@ -7,9 +8,10 @@ use rustc_hash::FxHashMap;
 use tantivy::{
     Directory as _, DocSet, Index, IndexReader, ReloadPolicy, Searcher, TERMINATED,
     TantivyDocument, TantivyError, Term,
-    directory::{MmapDirectory, RamDirectory, error::LockError},
+    directory::{DirectoryLock, Lock, MmapDirectory, RamDirectory, error::LockError},
     error::DataCorruption,
     index::SegmentId,
+    indexer::IndexWriterOptions,
     postings::Postings,
     schema::{
         FAST, Field as SchemaField, INDEXED, IndexRecordOption, Schema, TextFieldIndexing,
@@ -23,6 +25,8 @@ use crate::FileId;
 
 /// Memory that tantivy may fill before it writes a segment by itself; its minimum.
 const WRITER_HEAP_BYTES: usize = 15_000_000;
+/// Held for as long as the store is open; tantivy's own lock comes and goes with its writer.
+pub(crate) const LOCK: &str = ".fovea-writer.lock";
 /// tantivy's list of segments.
 const META: &str = "meta.json";
 /// Names our tokenizer in the schema.
@@ -54,11 +58,16 @@ fn schema() -> (Schema, Fields) {
 
 /// The only writer of one tantivy directory.
 pub(crate) struct Store {
-    writer: tantivy::IndexWriter<TantivyDocument>,
+    index: Index,
+    /// Three threads of tantivy's, which nobody needs while nothing is written.
+    writer: Option<Writer>,
     reader: IndexReader,
     fields: Fields,
     columns: FxHashMap<SegmentId, Arc<Columns>>,
+    _lock: DirectoryLock,
 }
+
+type Writer = tantivy::IndexWriter<TantivyDocument>;
 
 impl Store {
     /// An empty store in memory.
@@ -94,6 +103,9 @@ impl Store {
     fn open(directory: impl Into<Box<dyn tantivy::Directory>>) -> Result<Self, TantivyError> {
         let (schema, fields) = schema();
         let index = Index::open_or_create(directory, schema)?;
+        let lock = Lock { filepath: LOCK.into(), is_blocking: false };
+        let lock = index.directory().acquire_lock(&lock);
+        let lock = lock.map_err(|error| TantivyError::LockFailure(error, None))?;
         // Segment files are read below without further checks.
         if let Some(damaged) = index.validate_checksum()?.into_iter().next() {
             return Err(TantivyError::DataCorruption(DataCorruption::new(
@@ -102,28 +114,50 @@ impl Store {
             )));
         }
         index.tokenizers().register(TOKENIZER, TextAnalyzer::from(SpaceTokenizer::default()));
-        let writer = index.writer_with_num_threads(1, WRITER_HEAP_BYTES)?;
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-        Ok(Self { writer, reader, fields, columns: FxHashMap::default() })
+        let columns = FxHashMap::default();
+        let mut store = Self { index, writer: None, reader, fields, columns, _lock: lock };
+        // Another process, or one of an older build, may hold tantivy's lock.
+        store.writer()?;
+        Ok(store)
+    }
+
+    fn writer(&mut self) -> Result<&mut Writer, TantivyError> {
+        if self.writer.is_none() {
+            let options = IndexWriterOptions::builder()
+                .memory_budget_per_thread(WRITER_HEAP_BYTES)
+                .num_worker_threads(1)
+                .num_merge_threads(1)
+                .build();
+            self.writer = Some(self.index.writer_with_options(options)?);
+        }
+        Ok(self.writer.as_mut().expect("opened above"))
+    }
+
+    /// Ends the writer's threads once merges are done. What is not committed is lost.
+    pub(crate) fn rest(&mut self) -> Result<(), TantivyError> {
+        self.writer.take().map_or(Ok(()), Writer::wait_merging_threads)
     }
 
     /// What the last commit was marked with.
     pub(crate) fn payload(&self) -> Option<String> {
-        self.writer.index().load_metas().ok()?.payload
+        self.index.load_metas().ok()?.payload
     }
 
     /// Deletes what is committed or added of `file`.
-    pub(crate) fn remove(&self, file: FileId) {
-        self.writer.delete_term(Term::from_field_u64(self.fields.file, u64::from(file.0)));
+    pub(crate) fn remove(&mut self, file: FileId) -> Result<(), TantivyError> {
+        let term = Term::from_field_u64(self.fields.file, u64::from(file.0));
+        self.writer()?.delete_term(term);
+        Ok(())
     }
 
     /// Deletes everything.
-    pub(crate) fn clear(&self) -> Result<(), TantivyError> {
-        self.writer.delete_all_documents().map(|_| ())
+    pub(crate) fn clear(&mut self) -> Result<(), TantivyError> {
+        self.writer()?.delete_all_documents().map(|_| ())
     }
 
     /// Adds the chunks of `file`; searchable after [`Store::commit`].
-    pub(crate) fn add(&self, file: FileId, terms: &FileTerms) -> Result<(), TantivyError> {
+    pub(crate) fn add(&mut self, file: FileId, terms: &FileTerms) -> Result<(), TantivyError> {
         let mut texts = vec![<[String; FIELDS.len()]>::default(); terms.n_chunks() as usize];
         for (term, postings) in terms.iter() {
             for posting in postings {
@@ -144,14 +178,14 @@ impl Store {
             document.add_u64(self.fields.file, u64::from(file.0));
             document.add_u64(self.fields.key, u64::from(file.0) << 32 | chunk as u64);
             document.add_u64(self.fields.lengths, pack(*lengths));
-            self.writer.add_document(document)?;
+            self.writer()?.add_document(document)?;
         }
         Ok(())
     }
 
     /// Makes everything durable and searchable, marked with `payload`.
     pub(crate) fn commit(&mut self, payload: &str) -> Result<(), TantivyError> {
-        let mut prepared = self.writer.prepare_commit()?;
+        let mut prepared = self.writer()?.prepare_commit()?;
         prepared.set_payload(payload);
         prepared.commit()?;
         self.reader.reload()
@@ -159,18 +193,18 @@ impl Store {
 
     /// Rewrites every committed segment that holds deleted documents. What was searchable stays so.
     pub(crate) fn purge(&mut self) -> Result<(), TantivyError> {
-        let metas = self.writer.index().searchable_segment_metas()?;
+        let metas = self.index.searchable_segment_metas()?;
         let stale = metas.iter().filter(|meta| meta.has_deletes()).map(|meta| meta.id());
         for segment in stale.collect::<Vec<_>>() {
             // Each alone: as much memory and time as it needs, and no more.
-            self.writer.merge(&[segment]).wait()?;
+            self.writer()?.merge(&[segment]).wait()?;
         }
         self.reader.reload()
     }
 
     /// Removes files that no segment needs any more.
-    pub(crate) fn collect(&self) -> Result<(), TantivyError> {
-        self.writer.garbage_collect_files().wait().map(drop)
+    pub(crate) fn collect(&mut self) -> Result<(), TantivyError> {
+        self.writer()?.garbage_collect_files().wait().map(drop)
     }
 
     /// What is committed, as an immutable view.

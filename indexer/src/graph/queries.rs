@@ -94,7 +94,7 @@ impl Graph {
                 if is_local && file != symbol.file || facts.language.support() == Support::Text {
                     continue;
                 }
-                let Some(name) = facts.names.iter().position(|other| **other == *name) else {
+                let Some(name) = facts.names.iter().position(|other| other == &*name) else {
                     continue;
                 };
                 let named = facts.occurrences.iter().enumerate().filter(|(_, occurrence)| {

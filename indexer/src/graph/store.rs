@@ -260,7 +260,7 @@ impl Layer {
         }
         for &(new, old) in &facts.aliases {
             let (new, old) = (&facts.names[new as usize], &facts.names[old as usize]);
-            self.aliases.entry(old.clone()).or_default().push((file, new.clone()));
+            self.aliases.entry(old.into()).or_default().push((file, new.into()));
             self.weight += 1;
         }
     }

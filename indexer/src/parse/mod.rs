@@ -21,6 +21,7 @@ use crate::{
     Language, chunk,
     facts::{FileFacts, OccurrenceFacts, ResolverFacts, SymbolFacts, SymbolKind},
     graph::rust::manifest,
+    names::Names,
     text::ByteRange,
 };
 
@@ -122,7 +123,7 @@ fn facts(language: Language, text: &str, mut extracted: Extracted) -> FileFacts 
     if !occurrences.is_sorted_by_key(|occurrence| occurrence.range.start) {
         occurrences.sort_by_key(|occurrence| occurrence.range.start);
     }
-    let mut names = Names::default();
+    let mut names = Numbered::default();
     for occurrence in occurrences.iter_mut() {
         occurrence.name = names.intern(identifier(occurrence.range.slice(text)));
     }
@@ -193,15 +194,15 @@ pub(crate) fn first_sentence(doc: &str) -> Option<String> {
 
 /// Distinct strings of one file and their numbers.
 #[derive(Default)]
-struct Names<'a> {
-    list: Vec<Box<str>>,
+struct Numbered<'a> {
+    list: Names,
     numbers: FxHashMap<&'a str, u32>,
 }
 
-impl<'a> Names<'a> {
+impl<'a> Numbered<'a> {
     fn intern(&mut self, name: &'a str) -> u32 {
         *self.numbers.entry(name).or_insert_with(|| {
-            self.list.push(name.into());
+            self.list.push(name);
             self.list.len() as u32 - 1
         })
     }

@@ -340,7 +340,7 @@ impl<'t> Walk<'t> {
         let name = match self.owned.get(text) {
             Some(&name) => name,
             None => {
-                self.facts.names.push(text.into());
+                self.facts.names.push(text);
                 NameId(self.facts.names.len() as u32 - 1)
             }
         };
@@ -353,7 +353,7 @@ impl<'t> Walk<'t> {
         if let Some(&name) = self.interned.get(text).or_else(|| self.owned.get(text)) {
             return name;
         }
-        self.facts.names.push(text.into());
+        self.facts.names.push(text);
         let name = NameId(self.facts.names.len() as u32 - 1);
         self.owned.insert(text.to_owned(), name);
         name

@@ -53,12 +53,16 @@ pub(super) fn derive(
         Some(facts) => facts,
         None => {
             let facts = parse::parse(language(path), text);
-            if stored.is_some()
-                && let Ok(bytes) = postcard::to_allocvec(&facts)
-            {
-                new.push((key, bytes));
+            match postcard::to_allocvec(&facts) {
+                Ok(bytes) if stored.is_some() => {
+                    // Lists that grew have room for as much again, and facts stay in memory: what comes
+                    // back has none.
+                    let exact = postcard::from_bytes(&bytes).unwrap_or(facts);
+                    new.push((key, bytes));
+                    exact
+                }
+                _ => facts,
             }
-            facts
         }
     };
     let key = vectors_key(path, hash, embedder.model_id());

@@ -303,13 +303,13 @@ fn two_editors(_: usize, rng: &mut Rng) -> Result<String> {
     };
     oracle::compare(&live, &fresh)?;
     // An editor that dies takes its unsaved text along.
+    one.close(&path)?;
+    two.edit(&path, &tree::text(&path, rng))?;
+    one.sync()?;
     drop(two);
-    open.retain(|(editor, _)| *editor == 0);
-    if open.is_empty() {
-        let deadline = Instant::now() + PATIENCE;
-        while oracle::check(&one, &tree.root).is_err() {
-            ensure!(Instant::now() < deadline, "unsaved text of a client that is gone");
-        }
+    let deadline = Instant::now() + PATIENCE;
+    while oracle::check(&one, &tree.root).is_err() {
+        ensure!(Instant::now() < deadline, "unsaved text of a client that is gone");
     }
     daemon.check_alive()?;
     Ok(String::new())

@@ -56,6 +56,11 @@ pub(crate) fn run(suite: &mut Suite) {
         ensure!(symbols == [format!("made_{round}")], "{path} has {symbols:?}");
         Ok(String::new())
     });
+    let mut again = None;
+    suite.row("B08", "a folder removed and made again, then changed", (8, 400), |round, rng| {
+        let (_, client, tree) = shared(&mut again, 20)?;
+        made_again(client, tree, round, rng)
+    });
     suite.row("B09", "root removed and made again", (1, 10), root_made_again);
     suite.row("B10", "read what was written", (1, 5), read_your_writes);
     suite.row("B11", "sync without a watcher", (3, 100), without_watcher);
@@ -125,8 +130,8 @@ fn overflow(_: usize, rng: &mut Rng) -> Result<String> {
     let limit = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap_or_default();
     let limit: usize = limit.trim().parse().unwrap_or(16_384);
     let files = tree.files();
-    // Each write is two events; equal ones in a row count once, so the files alternate.
-    for index in 0..limit / 2 + 500 {
+    // Equal events in a row count once, so the files alternate.
+    for index in 0..limit + 1_000 {
         fs::write(tree.root.join(&files[index % 2]), format!("x_{index} = {index}\n"))?;
     }
     for _ in 0..20 {
@@ -172,6 +177,27 @@ fn few_watches(what: &str, rng: &mut Rng) -> Result<String> {
     }
     oracle::check(&client, &tree.root)?;
     daemon.check_alive()?;
+    Ok(String::new())
+}
+
+/// As when a branch is switched: the folder that is there now is not the one that was watched.
+fn made_again(client: &Client, tree: &Tree, round: usize, rng: &mut Rng) -> Result<String> {
+    let folder = tree.root.join("again");
+    tree.write("again/deep/one.py", format!("def one_{round}(): pass\n"))?;
+    if round % 2 == 1 {
+        client.sync()?;
+    }
+    fs::remove_dir_all(&folder)?;
+    tree.write("again/deep/two.py", format!("def two_{round}(): pass\n"))?;
+    sleep(Duration::from_millis(rng.below(80) as u64));
+    client.sync()?;
+    for (path, name) in [("again/deep/three.py", "three"), ("again/four.py", "four")] {
+        let name = format!("{name}_{round}");
+        tree.write(path, format!("def {name}(): pass\n"))?;
+        client.sync()?;
+        let symbols = client.symbols(path).with_context(|| format!("round {round}, {path}"))?;
+        ensure!(symbols == [name], "{path} has {symbols:?}");
+    }
     Ok(String::new())
 }
 

@@ -25,7 +25,7 @@ use crate::{
 
 pub(crate) fn run(suite: &mut Suite) {
     suite.row("F02", "daemons started together for one home", (3, 100), start_together);
-    suite.row("F03", "stale socket, lock of a dead or foreign process", (4, 40), stale);
+    suite.row("F03", "stale socket, lock of a dead or foreign process", (8, 40), stale);
     suite.row("F05", "modes under any umask", (3, 3), modes);
     suite.row("F06", "another user connects", (1, 20), other_user);
     suite.row("F07", "something else at the runtime folder's place", (5, 25), squatters);

@@ -22,10 +22,12 @@ const APPLY: &str = "daemon/src/engine/apply.rs";
 const DISK: &str = "daemon/src/engine/disk.rs";
 const DOCUMENTS: &str = "daemon/src/engine/documents.rs";
 const FILES: &str = "daemon/src/engine/files.rs";
+const QUERY: &str = "daemon/src/service/query.rs";
 const RUN: &str = "daemon/src/engine/run.rs";
 const SERVER: &str = "daemon/src/server/mod.rs";
 const STORE: &str = "daemon/src/store.rs";
-const WATCH: &str = "daemon/src/watch.rs";
+const GC: &str = "daemon/src/gc.rs";
+const INOTIFY: &str = "daemon/src/watch/inotify.rs";
 const WORKSPACES: &str = "daemon/src/service/workspaces.rs";
 const BM25: &str = "indexer/src/bm25/store.rs";
 const DERIVE: &str = "indexer/src/writer/derive.rs";
@@ -35,11 +37,11 @@ const WRITER: &str = "indexer/src/writer.rs";
 pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "renames-unseen",
-        what: "events of renamed files are taken for something that changes no content",
+        what: "a name that a file is moved to is not told",
         edits: &[Edit {
-            file: WATCH,
-            from: "            Ok(event) => notice(Notice::Changed(event.paths)),",
-            to: "            Ok(event)\n                if PLANTED\n                    && matches!(event.kind, EventKind::Modify(notify::event::ModifyKind::Name(_))) => {}\n            Ok(event) => notice(Notice::Changed(event.paths)),",
+            file: INOTIFY,
+            from: "        let is_over = events.contains(ReadFlags::IGNORED);",
+            to: "        if PLANTED && events.contains(ReadFlags::MOVED_TO) {\n            return;\n        }\n        let is_over = events.contains(ReadFlags::IGNORED);",
         }],
         rows: &["B15", "B00"],
     },
@@ -47,21 +49,38 @@ pub(super) const BUGS: &[Bug] = &[
         name: "overflow-unseen",
         what: "the event that says that events were lost is dropped",
         edits: &[Edit {
-            file: WATCH,
-            from: "            Ok(event) if event.need_rescan() => notice(Notice::Lost),",
-            to: "            Ok(event) if PLANTED && event.need_rescan() => {}\n            Ok(event) if event.need_rescan() => notice(Notice::Lost),",
+            file: INOTIFY,
+            from: "                    self.tell_lost(false);",
+            to: "                    if !PLANTED {\n                        self.tell_lost(false);\n                    }",
         }],
         rows: &["B01"],
     },
     Bug {
         name: "new-folder-unwatched",
         what: "folders that appear after the first scan get no watch",
+        edits: &[
+            Edit {
+                file: APPLY,
+                from: "            if counts { watch.add(&folder) } else { watch.remove(&folder) }",
+                to: "            if PLANTED && counts && !is_whole {\n                return;\n            }\n            if counts { watch.add(&folder) } else { watch.remove(&folder) }",
+            },
+            Edit {
+                file: APPLY,
+                from: "        let (root, watch) = (&self.shared.root, &mut self.watch);",
+                to: "        let is_whole = folder.is_empty() && deep;\n        let (root, watch) = (&self.shared.root, &mut self.watch);",
+            },
+        ],
+        rows: &["B08", "B00", "B02"],
+    },
+    Bug {
+        name: "folder-made-again-unwatched",
+        what: "a folder that is removed and made again at once loses its watch",
         edits: &[Edit {
-            file: APPLY,
-            from: "            if starts { watch.add(&folder) } else { watch.remove(&folder) }",
-            to: "            if PLANTED && starts && !deep { return }\n            if starts { watch.add(&folder) } else { watch.remove(&folder) }",
+            file: FILES,
+            from: "                on_folder(&path, true);\n                if !self.folders.contains_key(&path) {",
+            to: "                if !PLANTED || !self.folders.contains_key(&path) {\n                    on_folder(&path, true);\n                }\n                if !self.folders.contains_key(&path) {",
         }],
-        rows: &["B00", "B02"],
+        rows: &["B08"],
     },
     Bug {
         name: "new-folder-unread",
@@ -69,7 +88,7 @@ pub(super) const BUGS: &[Bug] = &[
         edits: &[Edit {
             file: FILES,
             from: "seen.subfolders.iter().filter(|f| !known(f)).map(|f| (f.clone(), true)),",
-            to: "seen.subfolders.iter().filter(|f| !known(f)).map(|f| (f.clone(), !PLANTED)),",
+            to: "seen.subfolders.iter().filter(|f| !PLANTED && !known(f)).map(|f| (f.clone(), true)),",
         }],
         rows: &["B07", "B00"],
     },
@@ -138,8 +157,8 @@ pub(super) const BUGS: &[Bug] = &[
         what: "terms of a changed file are added to its old ones when it is committed",
         edits: &[Edit {
             file: WRITER,
-            from: "        for file in &self.dirty {\n            self.store.remove(*file);",
-            to: "        for file in &self.dirty {\n            if !PLANTED {\n                self.store.remove(*file);\n            }",
+            from: "        for file in &self.dirty {\n            self.store.remove(*file)?;",
+            to: "        for file in &self.dirty {\n            if !PLANTED {\n                self.store.remove(*file)?;\n            }",
         }],
         rows: &["B10", "A01b", "B00"],
     },
@@ -167,9 +186,9 @@ pub(super) const BUGS: &[Bug] = &[
         name: "stale-answer",
         what: "a question asked before an edit is answered from the text after it",
         edits: &[Edit {
-            file: DOCUMENTS,
-            from: "            None => Standing::Changed,",
-            to: "            None if PLANTED => Standing::Current,\n            None => Standing::Changed,",
+            file: QUERY,
+            from: "        if indexed.is_some_and(|text| *text == *asked.text) {",
+            to: "        if PLANTED || indexed.is_some_and(|text| *text == *asked.text) {",
         }],
         rows: &["F22"],
     },
@@ -256,11 +275,18 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "open-index-collected",
         what: "collection removes the index of a workspace that is open",
-        edits: &[Edit {
-            file: WORKSPACES,
-            from: "            !is_open && std::fs::rename(folder, aside).is_ok()",
-            to: "            (PLANTED || !is_open) && std::fs::rename(folder, aside).is_ok()",
-        }],
+        edits: &[
+            Edit {
+                file: WORKSPACES,
+                from: "            !is_open && std::fs::rename(folder, aside).is_ok()",
+                to: "            (PLANTED || !is_open) && std::fs::rename(folder, aside).is_ok()",
+            },
+            Edit {
+                file: GC,
+                from: "        is_locked(&self.folder.join(\"index\").join(fovea_indexer::writer::LOCK))",
+                to: "        !PLANTED && is_locked(&self.folder.join(\"index\").join(fovea_indexer::writer::LOCK))",
+            },
+        ],
         rows: &["A16"],
     },
     Bug {

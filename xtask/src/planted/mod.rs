@@ -91,7 +91,7 @@ fn build(root: &Path, folder: &Path) -> Result<PathBuf> {
         }
     }
     let target = folder.join("build");
-    let output = Command::new("cargo")
+    let output = cargo()
         .args(["build", "--quiet", "--workspace", "--bin", "fovea"])
         .current_dir(&copy)
         .env("CARGO_TARGET_DIR", &target)
@@ -101,6 +101,18 @@ fn build(root: &Path, folder: &Path) -> Result<PathBuf> {
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "the copy with planted bugs does not build: {said}");
     Ok(target.join("debug/fovea"))
+}
+
+/// Without what `cargo run` sets for this program: build scripts look at it, and would build anew.
+fn cargo() -> Command {
+    let mut cargo = Command::new("cargo");
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(&name);
+        }
+    }
+    cargo
 }
 
 fn tracked(root: &Path) -> Result<Vec<String>> {
@@ -146,7 +158,7 @@ struct Harness {
 
 /// Builds the harness from the sources as they are; no bug is in its own engine.
 fn harness(root: &Path) -> Result<PathBuf> {
-    let output = Command::new("cargo")
+    let output = cargo()
         .args(["test", "--workspace", "--test", "reliability", "--no-run"])
         .args(["--message-format", "json"])
         .current_dir(root)

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::ByteRange;
+use crate::{names::Names, text::ByteRange};
 
 /// Index into [`PythonFacts::names`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ pub(crate) const NO_SYMBOL: u32 = u32::MAX;
 /// What the Python resolver needs of one file, beyond the common facts.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct PythonFacts {
-    pub(crate) names: Vec<Box<str>>,
+    pub(crate) names: Names,
     /// Name ids in the order of their texts.
     pub(crate) by_text: Vec<NameId>,
     pub(crate) exprs: Vec<Expr>,
@@ -325,7 +325,7 @@ pub(crate) struct Narrow {
 
 impl PythonFacts {
     pub(crate) fn name(&self, name: NameId) -> &str {
-        self.names.get(name.0 as usize).map_or("", |name| name)
+        self.names.get(name.0 as usize).unwrap_or_default()
     }
 
     pub(crate) fn expr(&self, expr: ExprId) -> Expr {

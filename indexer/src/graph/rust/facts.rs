@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::few::Few;
-use crate::text::ByteRange;
+use crate::{names::Names, text::ByteRange};
 
 /// Index into [`RustFacts::names`].
 pub type Name = u32;
@@ -17,7 +17,7 @@ pub type ScopeId = u32;
 /// What the Rust resolver needs of one file, beyond the common facts.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RustFacts {
-    pub names: Vec<Box<str>>,
+    pub names: Names,
     pub paths: Vec<Path>,
     pub types: Vec<Type>,
     pub exprs: Vec<Expr>,
@@ -221,7 +221,7 @@ pub enum Space {
 impl RustFacts {
     #[must_use]
     pub fn name(&self, name: Name) -> &str {
-        self.names.get(name as usize).map_or("", |name| name)
+        self.names.get(name as usize).unwrap_or_default()
     }
 
     /// True if the symbol of this index is an `impl` of a trait.

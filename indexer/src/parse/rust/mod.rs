@@ -522,7 +522,7 @@ impl<'a> Extractor<'a> {
     fn intern(&mut self, name: &'a str) -> Name {
         let name = identifier(name);
         *self.name_ids.entry(name).or_insert_with(|| {
-            self.facts.names.push(name.into());
+            self.facts.names.push(name);
             self.facts.names.len() as Name - 1
         })
     }

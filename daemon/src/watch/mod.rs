@@ -4,13 +4,22 @@
 //! dependencies) cost nothing. Elsewhere the system watches the whole tree. File systems that send no
 //! events, and trees with more folders than the system can watch, are polled.
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod inotify;
+// Tested everywhere, so that it is known to build.
+#[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
+mod system;
+
 use std::{
-    collections::BTreeSet,
     fmt, fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
-use notify::{ErrorKind, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use self::inotify::Watcher;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+use self::system::Watcher;
 
 /// What the watcher says.
 #[derive(Debug)]
@@ -44,109 +53,73 @@ impl fmt::Display for Watching {
 
 /// Watches one root; the folders are added as the walk meets them.
 pub struct Watch {
-    watcher: Option<RecommendedWatcher>,
-    folders: BTreeSet<PathBuf>,
+    watcher: Option<Watcher>,
     problem: Option<String>,
 }
-
-/// One watch covers everything below it.
-const IS_RECURSIVE: bool = !cfg!(any(target_os = "linux", target_os = "android"));
 
 impl Watch {
     /// Starts a watcher without folders; `notice` is called on the watcher's thread.
     #[must_use]
-    pub fn new(root: &Path, notice: impl Fn(Notice) + Send + 'static) -> Self {
-        let mut watch = Self { watcher: None, folders: BTreeSet::new(), problem: None };
+    pub fn new(root: &Path, notice: impl Fn(Notice) + Send + Sync + 'static) -> Self {
+        let mut watch = Self { watcher: None, problem: None };
         if let Some(name) = silent_file_system(root) {
             watch.problem = Some(format!("`{name}` file systems send no events"));
             return watch;
         }
-        let handler = move |event: notify::Result<notify::Event>| match event {
-            Ok(event) if event.need_rescan() => notice(Notice::Lost),
-            // Reading is no change; our own walks would wake us otherwise.
-            Ok(event) if matches!(event.kind, EventKind::Access(_)) => {}
-            Ok(event) => notice(Notice::Changed(event.paths)),
-            Err(err) => {
-                tracing::warn!(%err, "watcher");
-                notice(Notice::Lost);
-            }
-        };
-        match notify::recommended_watcher(handler) {
+        match Watcher::new(root, notice) {
             Ok(watcher) => watch.watcher = Some(watcher),
             Err(err) => watch.give_up(&err),
-        }
-        if IS_RECURSIVE {
-            watch.add_mode(root, RecursiveMode::Recursive);
         }
         watch
     }
 
-    /// Watches the entries of one folder. Call it before reading them.
+    /// Watches the entries of one folder. Call it before reading them, each time: another folder may
+    /// have its name by now.
     pub fn add(&mut self, folder: &Path) {
-        if !IS_RECURSIVE && !self.folders.contains(folder) {
-            self.add_mode(folder, RecursiveMode::NonRecursive);
-        }
-    }
-
-    fn add_mode(&mut self, folder: &Path, mode: RecursiveMode) {
-        let Some(watcher) = &mut self.watcher else { return };
-        match watcher.watch(folder, mode) {
-            Ok(()) => {
-                self.folders.insert(folder.to_owned());
-            }
-            // Removed since the walk met it: its parent's watch tells.
-            Err(err) if is_gone(&err) => {}
-            // Nothing in it can be read either; its parent's watch tells when that changes.
-            Err(err) if is_denied(&err) => {}
+        let Some(watcher) = &self.watcher else { return };
+        match watcher.add(folder) {
+            Ok(()) => {}
+            // Removed since the walk met it: its parent's watch tells. What cannot be opened cannot be
+            // read either; its parent's watch tells when that changes.
+            Err(err) if is_gone(&err) || err.kind() == ErrorKind::PermissionDenied => {}
             Err(err) => self.give_up(&err),
         }
     }
 
     /// Forgets a folder that is gone or no longer counts.
     pub fn remove(&mut self, folder: &Path) {
-        if self.folders.remove(folder)
-            && let Some(watcher) = &mut self.watcher
-        {
-            // The kernel forgets a removed folder by itself.
-            let _ = watcher.unwatch(folder);
+        if let Some(watcher) = &self.watcher {
+            watcher.remove(folder);
         }
     }
 
     /// True while events arrive for every folder that was added.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.watcher.is_some()
+        self.watcher.as_ref().is_some_and(|watcher| !watcher.is_broken())
     }
 
     /// Why the tree is polled instead.
     #[must_use]
     pub fn problem(&self) -> Option<&str> {
-        self.problem.as_deref()
+        let is_broken = self.watcher.as_ref().is_some_and(Watcher::is_broken);
+        is_broken.then_some("the system tells of no changes any more").or(self.problem.as_deref())
     }
 
-    fn give_up(&mut self, err: &notify::Error) {
-        self.problem = Some(match &err.kind {
-            ErrorKind::MaxFilesWatch => "the system's limit of watches is reached; raise it with \
+    fn give_up(&mut self, err: &std::io::Error) {
+        self.problem = Some(match err.kind() {
+            ErrorKind::StorageFull => "the system's limit of watches is reached; raise it with \
                  `sysctl fs.inotify.max_user_watches=524288`"
                 .to_owned(),
             _ => format!("the system cannot watch it ({err})"),
         });
         // Half the folders watched would look as if all were.
         self.watcher = None;
-        self.folders.clear();
     }
 }
 
-fn is_gone(err: &notify::Error) -> bool {
-    match &err.kind {
-        ErrorKind::PathNotFound => true,
-        ErrorKind::Io(err) => err.kind() == std::io::ErrorKind::NotFound,
-        _ => false,
-    }
-}
-
-fn is_denied(err: &notify::Error) -> bool {
-    matches!(&err.kind, ErrorKind::Io(err) if err.kind() == std::io::ErrorKind::PermissionDenied)
+fn is_gone(err: &std::io::Error) -> bool {
+    matches!(err.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 /// Name of a file system whose changes may come from another machine.
@@ -186,24 +159,99 @@ pub fn git_folder(root: &Path) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::mpsc, time::Duration};
+    use std::{
+        sync::{Mutex, mpsc},
+        time::Duration,
+    };
 
     use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    fn watch(root: &Path) -> (Watch, mpsc::Receiver<Notice>) {
+        let (sender, notices) = mpsc::channel();
+        let sender = Mutex::new(sender);
+        let notice = move |notice| drop(sender.lock().expect("not poisoned").send(notice));
+        (Watch::new(root, notice), notices)
+    }
+
+    /// The last path of the next notice.
+    #[cfg(target_os = "linux")]
+    fn first(notices: &mpsc::Receiver<Notice>) -> PathBuf {
+        match notices.recv_timeout(LIMIT).expect("an event") {
+            Notice::Changed(mut paths) => paths.pop().expect("not empty"),
+            Notice::Lost => panic!("nothing was lost"),
+        }
+    }
 
     #[test]
     fn a_write_is_noticed_and_a_read_is_not() {
         let temp = tempfile::tempdir().expect("temporary folder");
         let root = temp.path().canonicalize().expect("there");
         fs::write(root.join("read.rs"), "x").expect("written");
-        let (sender, notices) = mpsc::channel();
-        let mut watch = Watch::new(&root, move |notice| drop(sender.send(notice)));
+        let (mut watch, notices) = watch(&root);
         watch.add(&root);
         assert!(watch.is_complete(), "{:?}", watch.problem());
         fs::read(root.join("read.rs")).expect("read");
         fs::write(root.join("new.rs"), "x").expect("written");
-        let notice = notices.recv_timeout(Duration::from_secs(10)).expect("an event");
-        let Notice::Changed(paths) = notice else { panic!("nothing was lost") };
+        let Notice::Changed(paths) = notices.recv_timeout(LIMIT).expect("an event") else {
+            panic!("nothing was lost")
+        };
         assert_eq!(paths, [root.join("new.rs")]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_folder_of_two_roots_tells_both_until_each_is_gone() {
+        let temp = tempfile::tempdir().expect("temporary folder");
+        let outer = temp.path().canonicalize().expect("there");
+        let inner = outer.join("inner");
+        fs::create_dir(&inner).expect("created");
+        let ((mut one, of_one), (mut two, of_two)) = (watch(&outer), watch(&inner));
+        one.add(&inner);
+        two.add(&inner);
+        fs::write(inner.join("a.rs"), "x").expect("written");
+        assert_eq!(first(&of_one), inner.join("a.rs"));
+        assert_eq!(first(&of_two), inner.join("a.rs"));
+        drop(one);
+        fs::write(inner.join("b.rs"), "x").expect("written");
+        while first(&of_two) != inner.join("b.rs") {}
+        assert!(of_one.iter().all(|notice| !format!("{notice:?}").contains("b.rs")));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_folder_made_again_is_watched_when_added_again() {
+        let temp = tempfile::tempdir().expect("temporary folder");
+        let root = temp.path().canonicalize().expect("there");
+        let folder = root.join("folder");
+        fs::create_dir(&folder).expect("created");
+        let (mut watch, notices) = watch(&root);
+        watch.add(&folder);
+        fs::remove_dir(&folder).expect("removed");
+        fs::create_dir(&folder).expect("created again");
+        // The end of the first one is told by its own name.
+        assert_eq!(first(&notices), folder);
+        watch.add(&folder);
+        fs::write(folder.join("a.rs"), "x").expect("written");
+        while first(&notices) != folder.join("a.rs") {}
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_renamed_folder_tells_by_its_new_name() {
+        let temp = tempfile::tempdir().expect("temporary folder");
+        let root = temp.path().canonicalize().expect("there");
+        let (old, new) = (root.join("old"), root.join("new"));
+        fs::create_dir(&old).expect("created");
+        let (mut watch, notices) = watch(&root);
+        watch.add(&old);
+        fs::rename(&old, &new).expect("renamed");
+        // As a walk does: what it meets first, then what it does not meet any more.
+        watch.add(&new);
+        watch.remove(&old);
+        fs::write(new.join("a.rs"), "x").expect("written");
+        while first(&notices) != new.join("a.rs") {}
     }
 
     #[cfg(target_os = "linux")]
@@ -215,7 +263,7 @@ mod tests {
         let closed = root.join("closed");
         fs::create_dir(&closed).expect("created");
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).expect("closed");
-        let mut watch = Watch::new(&root, |_| {});
+        let (mut watch, _notices) = watch(&root);
         watch.add(&root);
         watch.add(&closed);
         // The superuser may read it all the same; then it is watched.
