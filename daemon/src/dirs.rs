@@ -53,6 +53,10 @@ pub enum DirsError {
         "`{path}` belongs to another user (uid {uid}); remove it, or set {variable} to another folder"
     )]
     Foreign { path: PathBuf, variable: &'static str, uid: u32 },
+    #[error(
+        "`{path}` is a link, and its target would be taken for a folder of Fovea's; remove it, or set {variable} to the folder itself"
+    )]
+    Link { path: PathBuf, variable: &'static str },
 }
 
 impl Dirs {
@@ -193,10 +197,16 @@ pub fn build_id() -> &'static str {
 /// Creates `path` (and its parents) for its owner alone, or checks that an existing folder is ours
 /// and takes other people's permissions away.
 ///
+/// Among the temporary folders anybody may put a link where ours will be. None is followed at the end
+/// of the path, and above it only our own and the system's; permissions are changed on the folder
+/// that was looked at, not on whatever has its name by then.
+///
 /// # Errors
 /// [`DirsError`] names the folder and the environment variable that moves it.
 pub fn ensure_private(path: &Path, variable: &'static str) -> Result<(), DirsError> {
     let failed = |source| DirsError::Create { path: path.to_owned(), variable, source };
+    #[cfg(unix)]
+    check_links(path, variable)?;
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -204,8 +214,12 @@ pub fn ensure_private(path: &Path, variable: &'static str) -> Result<(), DirsErr
     builder.create(path).map_err(failed)?;
     #[cfg(unix)]
     {
+        use rustix::fs::{Mode, OFlags};
         use std::os::unix::fs::{MetadataExt, PermissionsExt};
-        let metadata = fs::metadata(path).map_err(failed)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = rustix::fs::open(path, flags, Mode::empty());
+        let folder = fs::File::from(opened.map_err(|err| failed(err.into()))?);
+        let metadata = folder.metadata().map_err(failed)?;
         if metadata.uid() != rustix::process::geteuid().as_raw() {
             return Err(DirsError::Foreign {
                 path: path.to_owned(),
@@ -214,10 +228,41 @@ pub fn ensure_private(path: &Path, variable: &'static str) -> Result<(), DirsErr
             });
         }
         if metadata.permissions().mode() & 0o077 != 0 {
-            fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(failed)?;
+            folder.set_permissions(fs::Permissions::from_mode(0o700)).map_err(failed)?;
         }
     }
     Ok(())
+}
+
+/// Refuses a link at `path` and links of other users above it.
+#[cfg(unix)]
+fn check_links(path: &Path, variable: &'static str) -> Result<(), DirsError> {
+    let is_link = |at: &Path| at.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
+    if is_link(path) {
+        return Err(DirsError::Link { path: path.to_owned(), variable });
+    }
+    let foreign = path.ancestors().skip(1).filter(|above| is_link(above)).find_map(|above| {
+        let uid = foreign_owner(above)?;
+        Some(DirsError::Foreign { path: above.to_owned(), variable, uid })
+    });
+    foreign.map_or(Ok(()), Err)
+}
+
+/// The owner of what is at `path` (of a link itself), if that is neither this user nor the system's:
+/// what others put there is not followed and not obeyed.
+#[must_use]
+pub fn foreign_owner(path: &Path) -> Option<u32> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let uid = path.symlink_metadata().ok()?.uid();
+        (uid != 0 && uid != rustix::process::geteuid().as_raw()).then_some(uid)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
 }
 
 fn variable(name: &str) -> Option<PathBuf> {
@@ -247,6 +292,23 @@ mod tests {
         ensure_private(&path, "FOVEA_DATA_DIR").expect("still ours");
         let mode = fs::metadata(&path).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_planted_link_is_not_followed() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let temp = tempfile::tempdir().expect("temporary folder");
+        let (victim, planted) = (temp.path().join("victim"), temp.path().join("run"));
+        fs::create_dir(&victim).expect("made");
+        fs::set_permissions(&victim, fs::Permissions::from_mode(0o755)).expect("ours");
+        symlink(&victim, &planted).expect("linked");
+        let error = ensure_private(&planted, "FOVEA_RUNTIME_DIR").expect_err("a link");
+        assert!(error.to_string().contains("set FOVEA_RUNTIME_DIR to the folder"), "{error}");
+        let mode = fs::metadata(&victim).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o755, "permissions behind the link are untouched");
+        // A link of our own above it is our business.
+        ensure_private(&planted.join("inner"), "FOVEA_RUNTIME_DIR").expect("below it");
     }
 
     #[test]

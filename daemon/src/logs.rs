@@ -1,10 +1,12 @@
 //! Where messages go: the daemon's to its file, everybody else's to standard error. Never to
 //! standard output, which belongs to answers and protocols.
 
+mod lines;
 mod rotate;
 
 use std::io;
 
+use lines::OneLine;
 use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::{cli::Global, config::LogConfig, dirs::Dirs};
@@ -20,13 +22,16 @@ pub type Guard = tracing_appender::non_blocking::WorkerGuard;
 pub fn start(dirs: &Dirs, config: &LogConfig, global: &Global, is_daemon: bool) -> Option<Guard> {
     if is_daemon && let Some((writer, guard)) = file(dirs) {
         let filter = EnvFilter::try_new(&config.level).unwrap_or_else(|_| EnvFilter::new("info"));
+        let writer = move || OneLine(writer.clone());
         fmt().with_env_filter(filter).with_ansi(false).with_writer(writer).init();
         return Some(guard);
     }
     // People who run a command want its answer; what they asked to see comes with -v.
     let level = if global.verbose == 0 { "error" } else { &config.level };
     let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("error"));
-    fmt().with_env_filter(filter).with_writer(io::stderr).without_time().init();
+    let writer = || OneLine(io::stderr());
+    // Colors are escapes like any others, which the writer shows as text.
+    fmt().with_env_filter(filter).with_ansi(false).with_writer(writer).without_time().init();
     None
 }
 

@@ -2,15 +2,16 @@
 //!
 //! Text that comes from a repository is cleaned on its way to a terminal: control characters and
 //! characters that reorder text are shown as escapes, so that a file name or a line of code can
-//! neither move the cursor nor pretend to be something else.
+//! neither move the cursor nor pretend to be something else. Only [`Output::text`] lets line feeds
+//! inside of its argument through: no name can make a line of its own.
 
 use std::{
     fmt::Write as _,
     io::{self, IsTerminal, Write},
 };
 
-pub use fovea_api::clean;
-use fovea_api::{Answer, ApiError, Freshness, SCHEMA_VERSION, clean_into};
+use fovea_api::{Answer, ApiError, Freshness, SCHEMA_VERSION, clean_into, clean_name_into};
+pub use fovea_api::{clean, clean_name};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -84,13 +85,27 @@ impl Output {
         self.json
     }
 
-    /// Adds cleaned text.
+    /// Adds a cleaned text of one line; line feeds count at its end only.
     pub fn put(&mut self, text: &str) -> &mut Self {
+        let line = text.trim_end_matches('\n');
+        // Tabs indent code; no line can be made of them.
+        for (index, part) in line.trim_end_matches('\r').split('\t').enumerate() {
+            if index > 0 {
+                self.text.push('\t');
+            }
+            clean_name_into(&mut self.text, part);
+        }
+        self.text.push_str(&text[line.len()..]);
+        self
+    }
+
+    /// Adds a cleaned text of several lines.
+    pub fn text(&mut self, text: &str) -> &mut Self {
         clean_into(&mut self.text, text);
         self
     }
 
-    /// Adds cleaned text in a style.
+    /// Adds a cleaned name or other text of one line in a style.
     pub fn styled(&mut self, style: Style, text: &str) -> &mut Self {
         if self.color {
             let code = match style {
@@ -102,10 +117,10 @@ impl Output {
                 Style::Bad => "31",
             };
             let _ = write!(self.text, "\x1b[{code}m");
-            clean_into(&mut self.text, text);
+            clean_name_into(&mut self.text, text);
             self.text.push_str("\x1b[0m");
         } else {
-            clean_into(&mut self.text, text);
+            clean_name_into(&mut self.text, text);
         }
         self
     }
@@ -196,6 +211,15 @@ pub fn bytes(n_bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_name_makes_a_line() {
+        let mut out = Output::plain();
+        out.styled(Style::Path, "x.py\nsrc/auth.py:1:5: forged\r").put(":1:5\n");
+        out.put("  a\nERROR b\rc\td\r\n").text("e\nf\n");
+        let shown = out.into_text();
+        assert_eq!(shown, "x.py\\nsrc/auth.py:1:5: forged\\r:1:5\n  a\\nERROR b\\rc\td\ne\nf\n");
+    }
 
     #[test]
     fn sizes_are_short() {

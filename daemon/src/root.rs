@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::dirs::foreign_owner;
+
 /// Marks the root of a project, strongest first: a repository, our own file, a build file.
 const MARKERS: [&[&str]; 2] = [
     &[".git", ".hg", ".jj", crate::config::WORKSPACE_FILE],
@@ -45,12 +47,41 @@ pub fn check(path: &Path) -> Result<PathBuf, RootError> {
     Ok(root)
 }
 
+/// The workspace that a path belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub root: PathBuf,
+    /// What marks a folder above as a project, but was put there by somebody else.
+    pub foreign: Vec<ForeignMarker>,
+}
+
+/// A mark of another user in a folder that many may write to, such as the temporary one. Whoever
+/// follows it works with their settings, on a folder that they chose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForeignMarker {
+    pub path: PathBuf,
+    pub uid: u32,
+}
+
+impl std::fmt::Display for ForeignMarker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "`{}` belongs to another user (uid {}), so its folder is not taken for the workspace; \
+             --root takes it",
+            self.path.display(),
+            self.uid
+        )
+    }
+}
+
 /// The workspace that `path` (a file or folder) belongs to: the nearest folder above it with a
-/// repository, else the outermost with a build file, else the folder itself.
+/// repository, else the outermost with a build file, else the folder itself. What marks a folder must
+/// belong to this user, to the system, or to the owner of the folder that is asked about.
 ///
 /// # Errors
 /// [`RootError`] if `path` does not exist or cannot be read.
-pub fn find(path: &Path) -> Result<PathBuf, RootError> {
+pub fn find(path: &Path) -> Result<Found, RootError> {
     let start = path
         .canonicalize()
         .map_err(|source| match source.kind() {
@@ -58,16 +89,36 @@ pub fn find(path: &Path) -> Result<PathBuf, RootError> {
             _ => RootError::Unreadable { path: path.to_owned(), source },
         })
         .map(|start| if start.is_dir() { start } else { parent(&start) })?;
-    let marked = |folder: &&Path, markers: &[&str]| markers.iter().any(|m| folder.join(m).exists());
+    find_with(&start, &foreign_owner)
+}
+
+/// `foreign` tells the owner of a path if that is neither this user nor the system.
+fn find_with(start: &Path, foreign: &dyn Fn(&Path) -> Option<u32>) -> Result<Found, RootError> {
+    let mut ignored = Vec::new();
+    let here = foreign(start);
+    let mut marked = |folder: &&Path, markers: &[&str]| {
+        let there = markers.iter().map(|marker| folder.join(marker)).filter(|at| at.exists());
+        let mut is_marked = false;
+        for path in there {
+            match foreign(&path).filter(|uid| Some(*uid) != here) {
+                None => is_marked = true,
+                Some(uid) => ignored.push(ForeignMarker { path, uid }),
+            }
+        }
+        is_marked
+    };
     // The user's home may itself be a repository of settings; nothing above or at it is a project
     // unless asked for by name.
     let home = directories::BaseDirs::new().map(|dirs| dirs.home_dir().to_owned());
     let below_home = |folder: &&Path| Some(*folder) != home.as_deref() && folder.parent().is_some();
-    let repository = start.ancestors().take_while(below_home).find(|f| marked(f, MARKERS[0]));
-    let build =
-        || start.ancestors().take_while(below_home).filter(|f| marked(f, MARKERS[1])).last();
-    let root = repository.or_else(build).map_or_else(|| start.clone(), Path::to_owned);
-    check(&root)
+    let above = || start.ancestors().take_while(below_home);
+    let repository = above().find(|folder| marked(folder, MARKERS[0]));
+    let root = match repository {
+        Some(repository) => repository,
+        None => above().filter(|folder| marked(folder, MARKERS[1])).last().unwrap_or(start),
+    };
+    let root = check(root)?;
+    Ok(Found { root, foreign: ignored })
 }
 
 fn parent(path: &Path) -> PathBuf {
@@ -84,7 +135,7 @@ mod tests {
         let temp = fovea_test_support::parse(fixture, "main.rs").write();
         let base = temp.path().canonicalize().expect("there");
         let text = match find(&base.join(start)) {
-            Ok(root) => format!("/{}", root.strip_prefix(&base).expect("below").display()),
+            Ok(found) => format!("/{}", found.root.strip_prefix(&base).expect("below").display()),
             Err(err) => err.to_string().replace(&base.display().to_string(), ""),
         };
         expected.assert_eq(&text);
@@ -100,6 +151,22 @@ mod tests {
     fn without_a_repository_the_outermost_package_counts() {
         let fixture = "//- /w/Cargo.toml\n\n//- /w/p/Cargo.toml\n\n//- /w/p/src/a.rs\n\n";
         check_find(fixture, "w/p/src", expect!["/w"]);
+    }
+
+    #[test]
+    fn a_mark_that_somebody_else_put_above_is_named_and_not_followed() {
+        let fixture = "//- /.fovea.toml\n\n//- /mine/Cargo.toml\n\n//- /mine/src/a.rs\n\n";
+        let temp = fovea_test_support::parse(fixture, "main.rs").write();
+        let base = temp.path().canonicalize().expect("there");
+        let (planted, start) = (base.join(".fovea.toml"), base.join("mine/src"));
+        let by_somebody_else = |path: &Path| (path == planted).then_some(4_711);
+        let found = find_with(&start, &by_somebody_else).expect("found");
+        assert_eq!(found.root, base.join("mine"));
+        assert_eq!(found.foreign, [ForeignMarker { path: planted.clone(), uid: 4_711 }]);
+        assert!(found.foreign[0].to_string().contains("--root takes it"));
+        // Who works in a repository of somebody else has its root for one.
+        let all_theirs = |_: &Path| Some(4_711);
+        assert_eq!(find_with(&start, &all_theirs).expect("found").root, base);
     }
 
     #[test]

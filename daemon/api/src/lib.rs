@@ -21,7 +21,7 @@ pub use answer::{
     TextView, Timings, TopView, TopWorkspace, WorkspaceStatus,
 };
 pub use request::{At, Encoding, Frame, Method, Preset, Request};
-pub use visible::{clean, clean_into};
+pub use visible::{clean, clean_into, clean_name, clean_name_into, is_hidden};
 
 /// Version of these types. A client and a daemon of different builds never talk: the socket's name
 /// carries the build id. This number says which JSON the `--json` output follows.

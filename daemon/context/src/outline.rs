@@ -197,7 +197,8 @@ fn seeds_at(snapshot: &Snapshot, at: FilePosition) -> Vec<SymbolId> {
 /// One file's part of the map.
 fn file_text(snapshot: &Snapshot, file: FileId, detail: Detail) -> String {
     let Some(facts) = snapshot.facts(file) else { return String::new() };
-    let mut out = String::from(snapshot.path(file));
+    // Its line ends with the path: a line feed in a name must not make another.
+    let mut out = snapshot.path(file).replace('\n', "\\n").replace('\r', "\\r");
     if let Some(doc) = facts.doc.as_deref().filter(|doc| !doc.is_empty()) {
         out.push_str(": ");
         out.push_str(doc.lines().next().unwrap_or(""));

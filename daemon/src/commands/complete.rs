@@ -18,7 +18,7 @@ pub(super) fn run(context: &mut Context, args: &CompleteArgs) -> Result<ExitCode
     }
     context.show(answer, |out, answer| {
         let Answer::Suggestion(Some(suggestion)) = answer else { return false };
-        out.put(&suggestion.text).line();
+        out.text(&suggestion.text).line();
         !suggestion.text.is_empty()
     })
 }
@@ -159,7 +159,7 @@ fn suggestion(out: &mut Output, suggestion: &Suggestion) {
     }
     out.line();
     for line in suggestion.text.lines() {
-        out.put("    ").styled(Style::Name, line).line();
+        out.put("    ").put(line).line();
     }
     if let Some(notice) = &suggestion.notice {
         out.styled(Style::Warn, &format!("  {notice}")).line();

@@ -15,7 +15,7 @@ pub(super) fn run(context: &mut Context, args: &ContextArgs) -> Result<ExitCode,
     let answer = context.open(&place.root)?.ask(method)?;
     context.show(answer, |out, answer| {
         let Answer::Plan(plan) = answer else { return false };
-        out.put(&plan.prompt).line();
+        out.text(&plan.prompt).line();
         !plan.prompt.is_empty()
     })
 }

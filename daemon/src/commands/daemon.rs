@@ -31,7 +31,7 @@ fn unit(context: &mut Context, kind: UnitKind) -> Result<ExitCode, Failure> {
     let text = unit::text(kind, &executable);
     context.show_local(Local::Unit(text), |out, local| {
         if let Local::Unit(text) = local {
-            out.put(text);
+            out.text(text);
         }
     });
     Ok(ExitCode::Ok)

@@ -183,6 +183,6 @@ fn show(
         true => serde_json::to_string_pretty(json)?,
         false => report.to_string(),
     };
-    context.out.put(&text).line();
+    context.out.text(&text).line();
     Ok(())
 }

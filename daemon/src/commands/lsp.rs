@@ -32,7 +32,11 @@ pub(super) fn run(context: &mut Context) -> Result<ExitCode, Failure> {
 
 fn project_of(file: &Path) -> Option<PathBuf> {
     // A file may not be saved yet; its folder is there.
-    root::find(file).ok().or_else(|| root::find(file.parent()?).ok())
+    let found = root::find(file).ok().or_else(|| root::find(file.parent()?).ok())?;
+    for marker in &found.foreign {
+        tracing::warn!("{marker}");
+    }
+    Some(found.root)
 }
 
 /// Through the gate. Overwriting secrets keeps what columns are counted in.

@@ -28,7 +28,10 @@ mod top;
 mod unit;
 mod walks;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Once,
+};
 
 use fovea_api::{Answer, Event, Freshness, Method, WorkspaceStatus};
 use schemars::JsonSchema;
@@ -110,9 +113,15 @@ pub fn fail(global: &Global, failure: Failure) -> ExitCode {
     failure.code
 }
 
-/// One line for people on standard error.
+/// One message for people on standard error, usually one line.
 pub(crate) fn note(message: &str) {
-    eprintln!("fovea: {}", crate::output::clean(message).trim_end());
+    eprintln!("{}", one_message(message));
+}
+
+/// Further lines of a message (an excerpt of a settings file) are set in, so that none passes for a
+/// message of its own.
+fn one_message(message: &str) -> String {
+    format!("fovea: {}", crate::output::clean(message).trim_end().replace('\n', "\n  "))
 }
 
 fn dispatch(command: Command, context: &mut Context) -> Result<ExitCode, Failure> {
@@ -185,12 +194,16 @@ impl Context {
 
     /// The workspace: `--root`, else the one that `path` (or the current folder) belongs to.
     pub(crate) fn root(&self, path: Option<&Path>) -> Result<PathBuf, Failure> {
-        let found = match (&self.global.root, path) {
-            (Some(root), _) => root::check(root),
-            (None, Some(path)) => root::find(path),
-            (None, None) => root::find(Path::new(".")),
-        };
-        Ok(found?)
+        if let Some(root) = &self.global.root {
+            return Ok(root::check(root)?);
+        }
+        let found = root::find(path.unwrap_or(Path::new(".")))?;
+        // Several questions of a command ask for the root.
+        static SAID: Once = Once::new();
+        if !found.foreign.is_empty() {
+            SAID.call_once(|| found.foreign.iter().for_each(|marker| note(&marker.to_string())));
+        }
+        Ok(found.root)
     }
 
     pub(crate) fn connect_options(&self) -> ConnectOptions {
@@ -329,5 +342,16 @@ impl From<crate::models::ModelsError> for Failure {
             _ => ExitCode::Model,
         };
         Self::new(code, err.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_of_a_message_passes_for_another() {
+        let message = one_message("`a\nfovea: all is well\r\n` does not exist\n");
+        assert_eq!(message, "fovea: `a\n  fovea: all is well\n  ` does not exist");
     }
 }

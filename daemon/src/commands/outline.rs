@@ -20,7 +20,7 @@ pub(super) fn run(context: &mut Context, args: &OutlineArgs) -> Result<ExitCode,
     let answer = context.open(&root)?.ask(method)?;
     context.show(answer, |out, answer| {
         let Answer::Outline(outline) = answer else { return false };
-        out.put(outline.text.trim_end()).line();
+        out.text(outline.text.trim_end()).line();
         let summary = format!(
             "{} tokens, {} of {} files",
             outline.n_tokens, outline.n_files_shown, outline.n_files

@@ -18,7 +18,8 @@ pub(super) fn run(context: &mut Context, args: &ServeArgs) -> Result<ExitCode, F
     let options = context.connect_options();
     let endpoint = Endpoint::bind(&context.dirs, options, roots, args.port).map_err(unavailable)?;
     let key = clean(&endpoint.token_file().display().to_string());
-    context.out.put(&format!("listening on {}\nthe key is in {key}\n", endpoint.url()));
+    context.out.put(&format!("listening on {}\n", endpoint.url()));
+    context.out.put(&format!("the key is in {key}\n"));
     context.out.flush();
     endpoint.serve()
 }

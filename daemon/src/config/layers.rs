@@ -321,6 +321,9 @@ fn narrow(values: &mut BTreeMap<String, (Value, Source)>, root: &Path, ignored: 
     let mut ignore = |key: &str, reason: String| {
         ignored.push(Ignored { path: path.to_owned(), key: key.to_owned(), reason });
     };
+    if let Some(uid) = crate::dirs::foreign_owner(path) {
+        return ignore("*", format!("the file belongs to another user (uid {uid}); make it yours"));
+    }
     let text = match guard::read_settings(root, WORKSPACE_FILE, MAX_WORKSPACE_FILE_BYTES) {
         Ok(text) => text,
         Err(guard::Refused::Gone) => return,

@@ -417,13 +417,27 @@ impl Files {
     /// Writes the table aside and renames it. A lost table only means that files are read again.
     pub(super) fn save(&self, file: &Path, settings: &str) -> io::Result<()> {
         let saved =
-            Saved { format: FORMAT, settings: settings.to_owned(), folders: self.folders.clone() };
+            Saved { format: FORMAT, settings: settings.to_owned(), folders: self.nameable() };
         let body = postcard::to_allocvec(&saved).map_err(io::Error::other)?;
         let mut bytes = blake3::hash(&body).as_bytes().to_vec();
         bytes.extend_from_slice(&body);
         let aside = file.with_extension("new");
         fs::write(&aside, bytes)?;
         fs::rename(aside, file)
+    }
+
+    /// Without paths that hold a secret; what is indexed holds none.
+    fn nameable(&self) -> BTreeMap<String, Folder> {
+        let kept = |folder: &str, files: &Folder| {
+            let is_kept = |name: &str, known: &Known| {
+                matches!(known.outcome, Outcome::Indexed(_))
+                    || !guard::names_a_secret(&join(folder, name))
+            };
+            let files = files.iter().filter(|(name, known)| is_kept(name, known));
+            files.map(|(name, known)| (name.clone(), known.clone())).collect()
+        };
+        let folders = self.folders.iter().filter(|(folder, _)| !guard::names_a_secret(folder));
+        folders.map(|(folder, files)| (folder.clone(), kept(folder, files))).collect()
     }
 
     /// The saved identities of files whose content `is_indexed` confirms, for [`Files::remember`].

@@ -395,7 +395,10 @@ impl Workspace {
             watching: state.watching.to_string(),
             kept: state.kept.to_string(),
             skipped: skipped
-                .map(|(path, reason)| SkippedFile { path: path.clone(), reason: reason.clone() })
+                .map(|(path, reason)| SkippedFile {
+                    path: guard::shown(path),
+                    reason: reason.clone(),
+                })
                 .collect(),
             n_skipped: state.skipped.len(),
             languages: snapshot.map(|snapshot| languages(&snapshot)).unwrap_or_default(),
@@ -483,7 +486,7 @@ impl Workspace {
             },
         };
         PathOutcome {
-            path: path.to_owned(),
+            path: guard::shown(path),
             outcome: outcome.to_owned(),
             reason,
             is_overlay,

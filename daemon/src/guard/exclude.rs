@@ -1,9 +1,14 @@
 //! Which paths are never opened, whatever the repository's own rules say.
 //!
 //! The names of files that usually hold credentials or another program's state. The decision is made
-//! on every component of the path, after folding what file systems and eyes take for the same name
-//! (case, full-width letters, invisible characters, trailing dots and blanks), so that a variant of
-//! an excluded name is excluded too. Users add rules; nothing takes one of these away.
+//! on every component of the path, in every reading of it that file systems, editors and eyes have
+//! ([`super::names`]), so that variants and backups of an excluded name are excluded too. Users add
+//! rules; nothing takes one of these away.
+
+use super::{
+    names::{fold, readings},
+    secrets,
+};
 
 /// Why a path is excluded, in the words shown by `status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,8 +23,10 @@ const KEYS: &str = "it is a key or certificate store";
 const CREDENTIALS: &str = "it holds credentials of a program";
 const STATE: &str = "it is state that usually embeds secrets";
 const HISTORY: &str = "it is a history of typed commands";
+const NAMED: &str = "the name itself holds a secret, which would stand in every answer; \
+                     revoke it and rename the file";
 
-/// Names of files and folders; `*` at either end stands for anything.
+/// Names of files and folders, some with the folder they are in; `*` at either end stands for anything.
 const NAMES: &[(&str, &str)] = &[
     (".env", ENVIRONMENT),
     (".env.*", ENVIRONMENT),
@@ -52,9 +59,7 @@ const NAMES: &[(&str, &str)] = &[
     ("*.keychain-db", KEYS),
     ("*.ovpn", KEYS),
     ("*.mobileprovision", KEYS),
-    ("id_rsa", KEYS),
-    ("id_rsa.*", KEYS),
-    ("id_rsa_*", KEYS),
+    ("id_rsa*", KEYS),
     ("id_dsa*", KEYS),
     ("id_ecdsa*", KEYS),
     ("id_ed25519*", KEYS),
@@ -108,6 +113,20 @@ const NAMES: &[(&str, &str)] = &[
     ("secrets.toml", CREDENTIALS),
     ("secrets.yml", CREDENTIALS),
     ("secrets.yaml", CREDENTIALS),
+    ("secrets.*.json", CREDENTIALS),
+    ("secrets.*.toml", CREDENTIALS),
+    ("secrets.*.yml", CREDENTIALS),
+    ("secrets.*.yaml", CREDENTIALS),
+    (".databrickscfg", CREDENTIALS),
+    (".oci", CREDENTIALS),
+    (".config/gh", CREDENTIALS),
+    (".config/hub", CREDENTIALS),
+    (".config/gcloud", CREDENTIALS),
+    (".config/rclone", CREDENTIALS),
+    (".m2/settings.xml", CREDENTIALS),
+    (".m2/settings-security.xml", CREDENTIALS),
+    (".cargo/credentials", CREDENTIALS),
+    (".gem/credentials", CREDENTIALS),
     ("master.key", CREDENTIALS),
     (".vault-token", CREDENTIALS),
     ("vault_pass*", CREDENTIALS),
@@ -149,54 +168,73 @@ const NAMES: &[(&str, &str)] = &[
 ];
 
 /// Public halves of key pairs, which the patterns for private ones would also take.
-const PUBLIC: &[&str] = &["*.pub", "*.pub.pem"];
+const PUBLIC: &[&str] = &[
+    "id_rsa*.pub",
+    "id_dsa*.pub",
+    "id_ecdsa*.pub",
+    "id_ed25519*.pub",
+    "id_xmss*.pub",
+    "ssh_host_*_key.pub",
+];
 
 /// The rule that keeps `path` (relative, `/`-separated) closed, if there is one.
 #[must_use]
 pub fn excluded(path: &str) -> Option<Exclusion> {
-    path.split(['/', '\\']).find_map(|component| {
+    let mut parent = String::new();
+    let by_name = path.split(['/', '\\']).find_map(|component| {
         let name = fold(component);
-        if PUBLIC.iter().any(|pattern| matches(pattern, &name)) {
-            return None;
-        }
-        let rule = NAMES.iter().find(|(pattern, _)| matches(pattern, &name));
-        rule.map(|(pattern, reason)| Exclusion { pattern, reason })
+        let is_public = PUBLIC.iter().any(|pattern| matches(pattern, &name));
+        let rule = readings(&name).into_iter().find_map(|name| rule(&parent, &name, is_public));
+        parent = name;
+        rule
+    });
+    by_name.or_else(|| {
+        let secret = in_name(path).into_iter().next()?;
+        Some(Exclusion { pattern: secret.rule, reason: NAMED })
     })
 }
 
-/// The name as a careless reader or file system takes it.
-fn fold(name: &str) -> String {
-    let mut folded = String::with_capacity(name.len());
-    for char in name.chars() {
-        match char {
-            // Zero-width and joining characters, direction marks, variation selectors, tags.
-            '\u{ad}'
-            | '\u{34f}'
-            | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{fe00}'..='\u{fe0f}'
-            | '\u{feff}'
-            | '\u{e0000}'..='\u{e0fff}' => {}
-            // Full-width forms of ASCII.
-            '\u{ff01}'..='\u{ff5e}' => {
-                let ascii = char::from_u32(char as u32 - 0xfee0).expect("in ASCII");
-                folded.push(ascii.to_ascii_lowercase());
-            }
-            '\u{2024}' => folded.push('.'), // one dot leader
-            '\u{17f}' => folded.push('s'),  // long s
-            '\u{212a}' => folded.push('k'), // kelvin sign
-            '\u{131}' | '\u{130}' => folded.push('i'), // dotless and dotted i
-            _ => folded.extend(char.to_lowercase()),
-        }
+/// Whether a path holds a secret: nothing of the file is read, and its name is kept nowhere.
+#[must_use]
+pub fn names_a_secret(path: &str) -> bool {
+    !in_name(path).is_empty()
+}
+
+/// The path as people and programs may see it: a secret in it is overwritten.
+#[must_use]
+pub fn shown(path: &str) -> String {
+    secrets::overwritten(path, &in_name(path))
+}
+
+/// The secrets in a path. Names are made of words, so a shape counts only with a digit in it, and what
+/// is assigned to a name is no evidence.
+fn in_name(path: &str) -> Vec<secrets::Redaction> {
+    let mut found = secrets::find(path);
+    found.retain(|secret| {
+        let text = &path[secret.range.clone()];
+        secret.rule != secrets::ASSIGNED && text.bytes().any(|byte| byte.is_ascii_digit())
+    });
+    found
+}
+
+/// Names these rules, for [`secrets::rules_version`].
+pub(super) fn hash_rules(hasher: &mut blake3::Hasher) {
+    for (pattern, _) in NAMES {
+        hasher.update(pattern.as_bytes()).update(b"\n");
     }
-    // An alternate stream of a file is the file; trailing dots and blanks do not count on Windows.
-    if let Some(at) = folded.find(':') {
-        folded.truncate(at);
-    }
-    folded.truncate(folded.trim_end_matches(['.', ' ']).len());
-    folded
+}
+
+/// The rule for one reading of a name below `parent`; `is_public` of the whole name.
+fn rule(parent: &str, name: &str, is_public: bool) -> Option<Exclusion> {
+    let rule = NAMES.iter().find(|(pattern, _)| {
+        let is_meant = match pattern.split_once('/') {
+            Some((folder, pattern)) => folder == parent && pattern == name,
+            None => matches(pattern, name),
+        };
+        is_meant
+            && !(is_public && ["id_", "ssh_host_"].iter().any(|pair| pattern.starts_with(pair)))
+    });
+    rule.map(|(pattern, reason)| Exclusion { pattern, reason })
 }
 
 /// `*` at the start, the end or once in the middle.
@@ -254,6 +292,76 @@ mod tests {
             "id_rsa\u{202e}",
             "a\\.env",
             "\u{212a}UBECONFIG",
+            "backup:server.pem",
+            "prod:.env",
+            "prod:.netrc:x",
+            "𝐬ecrets.json",
+            "ⓢecrets.json",
+            "server.ᵖem",
+            "server﹒pem",
+            "sec\u{3164}rets.json",
+            "server.pem\t",
+            "server.pem\n",
+            "\u{a0}.env\u{3000}",
+            "credentials.jsоn",
+            ".еnv",
+            "іd_rsа",
+            "server.ΡΕΜ",
+        ] {
+            assert!(is_excluded(variant), "{variant:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_a_secret_is_refused_and_not_shown() {
+        // Made here, so that no file of ours looks like a leak.
+        let token = format!("ghp_{}", "a1B2c3D4e5F6g7H8i9".repeat(2));
+        for path in [token.clone(), format!("src/{token}.py"), format!("src/x-{token}/main.rs")] {
+            let refused = excluded(&path).expect("refused");
+            assert_eq!((refused.pattern, refused.reason), ("github-token", NAMED), "{path}");
+            assert!(!shown(&path).contains(&token[4..]), "{}", shown(&path));
+            assert_eq!(shown(&path).len(), path.len());
+        }
+        for path in
+            ["src/token=abcDEF123456789xyz.py", "sk-learn-some-words-of-a-long-file-name.md"]
+        {
+            assert_eq!((excluded(path), &*shown(path)), (None, path));
+        }
+    }
+
+    #[test]
+    fn backups_and_copies_of_a_name_are_the_name() {
+        for variant in [
+            "server.pem~",
+            "server.pem.bak",
+            ".server.pem.swp",
+            "#server.pem#",
+            ".#server.pem",
+            "credentials.json.bak",
+            ".credentials.json.swp",
+            "credentials (1).json",
+            "credentials - Copy.json",
+            "_netrc.bak",
+            "v.kdbx.tmp",
+            "prod.tfvars.bak",
+            "terraform.tfstate~",
+            "id_rsa2",
+            "id_rsa.old",
+            "secrets.local.yaml",
+            "secrets.prod.json.orig",
+            ".env~",
+            ".netrc~",
+            ".npmrc.bak",
+            ".npmrc.bak~",
+            ".config/gh/hosts.yml",
+            ".m2/settings.xml",
+            ".m2/settings.xml.bak",
+            ".databrickscfg",
+            ".oci/config",
+            // The public half of a pair of keys is one thing, this another.
+            "prod.env.pub",
+            "server.pem.pub",
+            "id_rsa.pem.pub",
         ] {
             assert!(is_excluded(variant), "{variant:?}");
         }
@@ -273,6 +381,16 @@ mod tests {
             "tokens.json",
             "id_rsa.pub",
             "keys/id_ed25519.pub",
+            "id_rsa.github.pub",
+            "ssh_host_rsa_key.pub",
+            "main.rs~",
+            "main.rs.bak",
+            "notes (1).md",
+            "gh/hosts.yml",
+            "src/settings.xml",
+            "секреты.json",
+            "ключ.py",
+            "c:main.rs",
             "venv/lib.py",
             ".github/workflows/ci.yml",
             "package.json",

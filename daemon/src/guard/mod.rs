@@ -5,6 +5,7 @@
 //! [`GuardedText`], so what stops here reaches none of them. Ignore files are the walk's business.
 
 mod exclude;
+mod names;
 mod open;
 mod recent;
 mod rules;
@@ -20,7 +21,7 @@ use std::{
     sync::Arc,
 };
 
-pub use exclude::{Exclusion, excluded};
+pub use exclude::{Exclusion, excluded, names_a_secret, shown};
 use recent::Identity;
 pub use recent::Recent;
 pub use secrets::{Redaction, find as find_secrets, rules_version as secret_rules};

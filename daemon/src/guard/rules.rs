@@ -11,6 +11,8 @@ pub(super) struct Rule {
     pub(super) pattern: &'static str,
     /// How random the secret must look, in bits a character; 0 for shapes that are proof enough.
     pub(super) min_entropy: f32,
+    /// It must look random besides, as what is assigned to a name that says secret.
+    pub(super) is_random: bool,
 }
 
 const fn rule(
@@ -19,16 +21,27 @@ const fn rule(
     pattern: &'static str,
     min_entropy: f32,
 ) -> Rule {
-    Rule { name, keywords, pattern, min_entropy }
+    Rule { name, keywords, pattern, min_entropy, is_random: false }
 }
+
+/// What stands between the marks of a private key.
+pub(super) const KEY_BLOCK: &str = "private-key";
 
 pub(super) const RULES: &[Rule] = &[
     rule(
-        "private-key",
+        KEY_BLOCK,
         &["private key"],
         // To the end marker; without one, as far as the lines look like a key.
         r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?P<secret>(?:[\sA-Za-z0-9+/=:,.()\\\x22'_-]){40,}?)(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY|\z)",
         0.0,
+    ),
+    rule(
+        KEY_BLOCK,
+        &["private key"],
+        // In comments, quotations and pages each line has something before or behind it, and a header
+        // may name a person. The end must stand there, and what is between be as mixed as a key.
+        r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?P<secret>(?:[\sA-Za-z0-9+/=:,.()\\\x22'_#*|;<>@%!&~-]){40,}?)-----END [A-Z0-9 ]{0,40}PRIVATE KEY",
+        5.0,
     ),
     rule("age-key", &["age-secret-key-"], r"\bAGE-SECRET-KEY-1[0-9A-Z]{58}\b", 0.0),
     rule(
@@ -235,9 +248,16 @@ pub(super) const RULES: &[Rule] = &[
     rule(
         "url-password",
         &["://"],
-        r#"\b[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s:/@'"<>{}$%]{1,60}:(?P<secret>[^\s/@'"<>{}$%*]{6,100})@[A-Za-z0-9\[]"#,
+        r#"\b[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s:/@'"<>{}$]{0,60}:(?P<secret>[^\s/@'"<>{}$*]{6,100})@[A-Za-z0-9\[]"#,
         2.5,
     ),
+    Rule {
+        name: "url-token",
+        keywords: &["://"],
+        pattern: r"\b[A-Za-z][A-Za-z0-9+.-]{1,20}://(?P<secret>[A-Za-z0-9_.~+=%-]{16,120})@[A-Za-z0-9\[]",
+        min_entropy: 3.3,
+        is_random: true,
+    },
     rule("adobe-token", &["p8e-"], r"\bp8e-[a-f0-9]{32}\b", 3.0),
     rule("alibaba-key", &["ltai"], r"\bLTAI[A-Za-z0-9]{17,21}\b", 3.5),
     rule("bitbucket-password", &["atbb"], r"\bATBB[A-Za-z0-9_=.-]{24,180}", 3.5),
@@ -334,6 +354,12 @@ pub(super) const RULES: &[Rule] = &[
         &["curl"],
         r#"\bcurl\b[^\n]{0,200}?\s(?:-u|--user)[ =]{1,3}["']?[^\s:"'$]{1,60}:(?P<secret>[^\s"'$]{8,100})"#,
         3.0,
+    ),
+    rule(
+        "sshpass-password",
+        &["sshpass"],
+        r#"\bsshpass\b[^\n]{0,60}?\s-p[ =]?["']?(?P<secret>[^\s"'$]{6,100})"#,
+        2.5,
     ),
     rule(
         "connection-password",

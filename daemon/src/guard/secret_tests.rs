@@ -164,6 +164,17 @@ const OWN: &[(&str, &str)] = &[
     ("typeform-token", "«tfp_{w59}»"),
     ("xai-key", "«xai-{w80}»"),
     ("docker-auth", "{\"auths\": {\"r.internal\": {\"auth\": \"«{b48}==»\"}}}"),
+    ("url-password", "redis://:«{w24}»@cache.internal:6379/0"),
+    ("url-password", "https://user:«tok%40{w16}»@git.internal/x.git"),
+    ("url-password", "https://first%2Elast:«{w16}»@git.internal/x.git"),
+    ("url-password", "postgres://svc:«Password{w18}»@db.internal/x"),
+    ("url-password", "amqp://svc:«{w12}your{w6}»@mq.internal"),
+    ("url-password", "mysql://svc:«123456{w18}»@db.internal"),
+    ("url-token", "git clone https://«{w40}»@git.internal/x.git"),
+    ("url-token", "https://«{x32}»@errors.internal/7"),
+    ("sshpass-password", "sshpass -p '«{w16}»' ssh root@host"),
+    ("sshpass-password", "sshpass -v -p«{w16}» scp a b"),
+    (ASSIGNED, "DB_PASSWORD = \"«Password-{w20}»\""),
     ("curl-password", "curl -s -u admin:«{w16}» https://x.internal/"),
     ("connection-password", "Server=db;User Id=app;Password=«{s20}»;Encrypt=true"),
     (ASSIGNED, "DB_PASSWORD = \"«{s20}»\""),
@@ -312,6 +323,38 @@ fn a_key_block_loses_its_body_and_keeps_its_lines() {
 }
 
 #[test]
+fn a_key_block_in_a_comment_or_a_page_is_one_too() {
+    let mut random = Random(11);
+    let lines: Vec<String> = (0..6).map(|_| random.text(&alphanumeric(), 64)).collect();
+    for kind in ["RSA PRIVATE KEY", "PGP PRIVATE KEY BLOCK"] {
+        let (begin, end) = (format!("-----BEGIN {kind}-----"), format!("-----END {kind}-----"));
+        for (before, behind) in [
+            ("# ", ""),
+            (" * ", ""),
+            ("> ", ""),
+            ("// ", ""),
+            ("-- ", ""),
+            ("; ", ""),
+            ("% ", ""),
+            ("", "<br>"),
+            ("<p>", "</p>"),
+            ("\"", "\\n\" +"),
+            ("| ", " |"),
+        ] {
+            let header = "Comment: me <me@host.internal>";
+            let block = [&begin, header, ""].into_iter().map(str::to_owned);
+            let block = block.chain(lines.iter().cloned()).chain([end.clone()]);
+            let text: String = block.map(|line| format!("{before}{line}{behind}\n")).collect();
+            let mut after = text.clone();
+            redact(&mut after);
+            assert!(lines.iter().all(|line| !after.contains(&line[..20])), "{before:?}: {after}");
+            assert_eq!(after.lines().count(), text.lines().count());
+            assert!(after.contains(&end), "{after}");
+        }
+    }
+}
+
+#[test]
 fn ordinary_code_is_left_alone() {
     for text in [
         "let token = tokenizer.next_token();",
@@ -327,6 +370,16 @@ fn ordinary_code_is_left_alone() {
         "checksum = \"9b2a0d3e4f5c6b7a8d9e0f1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e\"",
         "postgres://user:password@localhost/db",
         "https://example.com:8080/path@2x.png",
+        "http://%s:%s@localhost/",
+        "ssh://git@git.internal/x.git",
+        "https://first.last-of-the-team@git.internal/x",
+        "https://organization_name@dev.internal/x",
+        "redis://:password@localhost:6379",
+        "postgres://svc:your-password-goes-here@db/x",
+        "password = \"password123456\"",
+        "sshpass -p \"$PASS\" ssh host",
+        "sshpass -p password ssh host",
+        "begin = '-----BEGIN PRIVATE KEY-----'\nend = '-----END PRIVATE KEY-----'",
         "token_urls = \"/oauth2/v1/tokens/list\"",
         "AuthToken::new(SecretKind::Bearer2)",
         "The token: a long sentence about passwords and secrets.",

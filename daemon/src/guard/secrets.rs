@@ -10,7 +10,10 @@ use std::sync::LazyLock;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex::Regex;
 
-use super::rules::RULES;
+use super::{
+    exclude,
+    rules::{KEY_BLOCK, RULES},
+};
 
 /// A secret that was overwritten; the text itself is not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +26,7 @@ pub struct Redaction {
 
 pub(super) const ASSIGNED: &str = "assigned-secret";
 /// Raised when the decisions below change with the same patterns.
-const HEURISTICS: u8 = 2;
+const HEURISTICS: u8 = 3;
 /// What a character of one to four bytes becomes: as many bytes, as many UTF-16 units.
 const FILL: [char; 4] = ['*', '×', '•', '🔒'];
 
@@ -128,6 +131,7 @@ pub fn rules_version() -> &'static str {
             hasher.update(rule.pattern.as_bytes()).update(&rule.min_entropy.to_le_bytes());
         }
         hasher.update(COMPILED.assigned.as_str().as_bytes()).update(&[HEURISTICS]);
+        exclude::hash_rules(&mut hasher);
         hasher.finalize().to_hex()[..16].to_owned()
     });
     &VERSION
@@ -158,10 +162,11 @@ pub fn find(text: &str) -> Vec<Redaction> {
         for captures in compiled.patterns[at].captures_iter(text) {
             let whole = captures.get(0).expect("group 0");
             let secret = captures.name("secret").unwrap_or(whole);
-            if rule.min_entropy == 0.0
+            // The marks around a key block say what it is; headers in it may look like templates.
+            let is_meant = rule.min_entropy == 0.0
                 || (entropy(secret.as_str()) >= rule.min_entropy
-                    && !is_placeholder(secret.as_str()))
-            {
+                    && (rule.name == KEY_BLOCK || !is_placeholder(secret.as_str())));
+            if is_meant && (!rule.is_random || looks_random(secret.as_str(), true)) {
                 found.push(Redaction { range: secret.range(), rule: rule.name });
             }
         }
@@ -197,12 +202,17 @@ pub fn find(text: &str) -> Vec<Redaction> {
 /// line ends and quotes.
 pub(super) fn redact(text: &mut String) -> Vec<Redaction> {
     let found = find(text);
-    if found.is_empty() {
-        return found;
+    if !found.is_empty() {
+        *text = overwritten(text, &found);
     }
+    found
+}
+
+/// `text` with `found` (in order, not overlapping) overwritten.
+pub(super) fn overwritten(text: &str, found: &[Redaction]) -> String {
     let mut redacted = String::with_capacity(text.len());
     let mut at = 0;
-    for redaction in &found {
+    for redaction in found {
         redacted.push_str(&text[at..redaction.range.start]);
         redacted.extend(text[redaction.range.clone()].chars().map(|char| match char {
             // Line ends and blanks keep the shape of a key block.
@@ -212,8 +222,7 @@ pub(super) fn redact(text: &mut String) -> Vec<Redaction> {
         at = redaction.range.end;
     }
     redacted.push_str(&text[at..]);
-    *text = redacted;
-    found
+    redacted
 }
 
 /// Shannon entropy in bits a byte.
@@ -291,30 +300,17 @@ fn is_wordless(value: &str) -> bool {
     n_pairs >= 8 && n_common * 6 <= n_pairs
 }
 
-/// Values that people write where a secret will be.
+/// Values that people write where a secret will be: templates, and words that say so, unless what else
+/// is in the value looks random. People do put `password` into passwords.
 fn is_placeholder(value: &str) -> bool {
-    const WORDS: &[&str] = &[
+    const TEMPLATES: &[&str] = &[
         "example",
-        "sample",
         "placeholder",
         "changeme",
         "change-me",
         "change_me",
-        "your",
-        "dummy",
-        "xxxx",
-        "****",
-        "....",
-        "fake",
         "redacted",
-        "insert",
-        "replace",
-        "not-a-",
         "notasecret",
-        "todo",
-        "123456",
-        "abcdef",
-        "password",
         "<",
         "${",
         "{{",
@@ -325,6 +321,35 @@ fn is_placeholder(value: &str) -> bool {
         "secrets.",
         "env.",
     ];
-    let lower = value.to_ascii_lowercase();
-    WORDS.iter().any(|word| lower.contains(word))
+    const WORDS: &[&str] = &[
+        "sample", "your", "dummy", "xxxx", "****", "....", "fake", "insert", "replace", "not-a-",
+        "todo", "123456", "abcdef", "password",
+    ];
+    let mut lower = value.to_ascii_lowercase();
+    if TEMPLATES.iter().any(|word| lower.contains(word)) {
+        return true;
+    }
+    let mut rest = value.to_owned();
+    for word in WORDS {
+        while let Some(at) = lower.find(word) {
+            lower.replace_range(at..at + word.len(), "");
+            rest.replace_range(at..at + word.len(), "");
+        }
+    }
+    rest.len() < value.len() && !is_restless(&rest)
+}
+
+/// Whether it changes between letters and digits as often as random text does, and is as long as a
+/// password that nobody can guess.
+fn is_restless(text: &str) -> bool {
+    let class = |byte: u8| match byte {
+        b'0'..=b'9' => 0,
+        b'a'..=b'z' => 1,
+        b'A'..=b'Z' => 2,
+        _ => 3,
+    };
+    let pairs = text.as_bytes().windows(2).map(|pair| (class(pair[0]), class(pair[1])));
+    let n_changes = pairs.filter(|(a, b)| a != b && *a != 3 && *b != 3).count();
+    let has_digit = text.bytes().any(|byte| byte.is_ascii_digit());
+    has_digit && text.len() >= 10 && n_changes * 4 >= text.len() && entropy(text) >= 3.0
 }

@@ -63,14 +63,16 @@ impl Engine {
         let outside = || format!("the path is outside of the folders served: {}", self.list());
         let given = Path::new(path);
         if !given.is_absolute() {
+            // Before anything is looked at: whether a path outside exists is not told either.
+            let below = below(given).ok_or_else(outside)?;
             let root = match root {
                 None if self.roots.len() > 1 => {
-                    let there = self.roots.iter().find(|root| root.join(path).is_file());
+                    let there = self.roots.iter().find(|root| has_file(root, &below));
                     there.map(PathBuf::as_path).map_or_else(|| self.root(None), Ok)?
                 }
                 root => self.root(root)?,
             };
-            return Ok((root, below(given).ok_or_else(outside)?));
+            return Ok((root, below));
         }
         // Both as written and as the file system has it: links may lead in, none may lead out.
         let real = given.canonicalize().map_err(|_| outside())?;
@@ -160,6 +162,11 @@ impl Engine {
         *current = Some(Arc::clone(&connection));
         Ok(connection)
     }
+}
+
+/// Whether a file of `root` has this path; one that a link leads out to is none of its files.
+fn has_file(root: &Path, below: &str) -> bool {
+    root.join(below).canonicalize().is_ok_and(|real| real.starts_with(root) && real.is_file())
 }
 
 /// `path` with `/` between its parts, if it has no part that leads elsewhere.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use fovea_api::{
-    Answer, Freshness, HitState, Location, Method, Preset, SegmentView, SymbolView, WorkspaceStatus,
+    Answer, Freshness, HitState, Location, Method, Preset, SegmentView, SkippedFile, SymbolView,
+    WorkspaceStatus,
 };
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 use schemars::JsonSchema;
@@ -12,7 +13,7 @@ use serde_json::Value;
 
 use super::{
     engine::{Engine, Refusal},
-    page::{Page, name},
+    page::{self, Page, name},
     place::{Asking, unexpected},
 };
 use crate::output::{bytes, count};
@@ -295,7 +296,7 @@ fn references(
                 format!("{line}:{column} {role}{sure}: {code}\n")
             })
             .collect();
-        page.item(&format!("`{}`", name(&of_file[0].location.path)), &text);
+        page.item(&page::place(&of_file[0].location.path, ""), &text);
     }
     Ok(page.finish(false, "raise `budget`", &fresh(freshness)))
 }
@@ -351,7 +352,8 @@ fn outline(
                 format!("{line}: {indent}{} {}\n", symbol.kind, what.trim())
             })
             .collect();
-        page.item(&format!("`{}`, {}", name(&path), count(symbols.len(), "symbol")), &text);
+        let head = format!("{}, {}", page::place(&path, ""), count(symbols.len(), "symbol"));
+        page.item(&head, &text);
         return Ok(page.finish(false, "raise `budget`", &fresh(freshness)));
     }
     let focus = near.as_deref().map(|near| asking.cursor(root.as_deref(), near)).transpose()?;
@@ -399,17 +401,16 @@ fn context(
             continue;
         }
         let head = format!(
-            "`{}`:{}-{}  {}\n   why: {}",
-            name(&segment.path),
-            first + 1,
-            behind.max(first + 1),
+            "{}  {}\n   why: {}",
+            page::place(&segment.path, &format!(":{}-{}", first + 1, behind.max(first + 1))),
             name(&segment.source),
             name(&segment.reason)
         );
         page.item(&head, &segment.text);
     }
     if !plan.candidates.is_empty() {
-        let names: Vec<String> = plan.candidates.iter().take(20).map(|text| name(text)).collect();
+        let names: Vec<String> =
+            plan.candidates.iter().take(20).map(|text| format!("`{}`", name(text))).collect();
         page.line(&format!("names that may follow: {}", names.join(", ")));
     }
     Ok(page.finish(false, "raise `budget`", &fresh(freshness)))
@@ -430,8 +431,8 @@ fn status(
         };
         let reason = outcome.reason.map(|reason| format!(": {}", name(&reason)));
         page.line(&format!(
-            "`{}` is {}{}; {}, {}",
-            name(&outcome.path),
+            "{} is {}{}; {}, {}",
+            page::place(&outcome.path, ""),
             outcome.outcome,
             reason.unwrap_or_default(),
             count(outcome.n_symbols, "symbol"),
@@ -449,7 +450,8 @@ fn status(
 }
 
 fn workspace(page: &mut Page, status: &WorkspaceStatus) {
-    page.line(&format!("{}: {}", status.root.display(), name(&status.summary)));
+    let root = page::place(&status.root.display().to_string(), "");
+    page.line(&format!("{root}: {}", name(&status.summary)));
     page.line(&format!(
         "{}, {}, {}; {} of source, {} of index",
         count(status.n_files, "file"),
@@ -461,14 +463,20 @@ fn workspace(page: &mut Page, status: &WorkspaceStatus) {
     let languages: Vec<String> =
         status.languages.iter().map(|(language, n)| format!("{language} {n}")).collect();
     page.line(&format!("languages: {}", languages.join(", ")));
-    for warning in &status.warnings {
-        page.line(&format!("warning: {}", name(warning)));
+    // Names and keys of the repository make up most of these.
+    if !status.warnings.is_empty() {
+        let warnings: Vec<String> = status.warnings.iter().map(|text| name(text)).collect();
+        page.item(&format!("{} shown:", count(warnings.len(), "warning")), &warnings.join("\n"));
     }
     if status.n_skipped > 0 {
-        page.line(&format!("{} skipped:", count(status.n_skipped, "file")));
-    }
-    for skipped in &status.skipped {
-        page.line(&format!("  `{}`: {}", name(&skipped.path), name(&skipped.reason)));
+        let line =
+            |skipped: &SkippedFile| format!("{}: {}\n", name(&skipped.path), name(&skipped.reason));
+        let skipped: String = status.skipped.iter().map(line).collect();
+        let n_shown = status.skipped.len();
+        page.item(
+            &format!("{} skipped, {n_shown} shown:", count(status.n_skipped, "file")),
+            &skipped,
+        );
     }
 }
 
@@ -500,15 +508,15 @@ fn symbol_line(symbol: &SymbolView) -> String {
 }
 
 fn place(location: &Location) -> String {
-    let path = name(&location.path);
-    format!("{path}:{}:{}", location.start_line + 1, location.start_column + 1)
+    let behind = format!(":{}:{}", location.start_line + 1, location.start_column + 1);
+    page::place(&location.path, &behind)
 }
 
-/// `path:first-last`, from 1.
+/// `path:first-last` in quotes, from 1.
 fn lines(location: &Location) -> String {
     let last = location.end_line + u32::from(location.end_column > 0);
     let first = location.start_line + 1;
-    format!("{}:{first}-{}", name(&location.path), last.max(first))
+    page::place(&location.path, &format!(":{first}-{}", last.max(first)))
 }
 
 fn state(state: HitState) -> &'static str {
@@ -555,8 +563,8 @@ mod tests {
     fn line_ranges_are_inclusive() {
         let mut location = Location::at_start_of("a.rs");
         (location.start_line, location.end_line) = (2, 5);
-        assert_eq!(lines(&location), "a.rs:3-5");
+        assert_eq!(lines(&location), "`a.rs:3-5`");
         location.end_column = 1;
-        assert_eq!(lines(&location), "a.rs:3-6");
+        assert_eq!(lines(&location), "`a.rs:3-6`");
     }
 }

@@ -36,6 +36,7 @@ pub(crate) fn run(suite: &mut Suite) {
     suite.row("E09", "links to nothing and into ignored folders", (1, 5), dangling);
     suite.row("E10", "a file system mounted inside the root", (1, 5), mounted);
     suite.row("E13", "a .git file that points elsewhere", (1, 5), git_file);
+    super::owners::run(suite);
     suite.row(
         "E15",
         "hostile git settings: nothing is run, nothing connected",

@@ -1,6 +1,7 @@
 //! The rows, one module a section of the plan.
 
 mod baits;
+mod canaries;
 pub(crate) mod clients;
 pub(crate) mod content;
 pub(crate) mod crash;
@@ -11,8 +12,10 @@ pub(crate) mod freshness;
 pub(crate) mod git;
 mod http;
 mod injection;
+mod logs;
 pub(crate) mod models;
 pub(crate) mod output;
+mod owners;
 mod places;
 pub(crate) mod protocols;
 mod remote;

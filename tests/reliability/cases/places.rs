@@ -28,7 +28,7 @@ pub(crate) fn run(suite: &mut Suite) {
     suite.row("F03", "stale socket, lock of a dead or foreign process", (8, 40), stale);
     suite.row("F05", "modes under any umask", (3, 3), modes);
     suite.row("F06", "another user connects", (1, 20), other_user);
-    suite.row("F07", "something else at the runtime folder's place", (5, 25), squatters);
+    suite.row("F07", "something else at the runtime folder's place", (6, 30), squatters);
     suite.row("F15", "ends by signal and by request under load", (4, 40), ends);
     suite.row("F15r", "a signal as soon as it says that it is ready", (20, 400), ends_at_once);
     suite.row("F16", "cold start to the first answer", (1, 5), cold_start);
@@ -172,8 +172,9 @@ fn squatters(round: usize, _: &mut Rng) -> Result<String> {
     let (run, elsewhere) = (home.path().join("run"), home.path().join("elsewhere"));
     fs::create_dir(&elsewhere)?;
     fs::write(elsewhere.join("precious"), "kept")?;
-    let needs_root = round % 5 == 3;
-    match round % 5 {
+    fs::set_permissions(&elsewhere, fs::Permissions::from_mode(0o755))?;
+    let needs_root = round % 6 == 3;
+    match round % 6 {
         0 => fs::write(&run, "a file")?,
         1 => drop(crate::daemon::run("mkfifo", &[sandbox::text(&run)])?),
         2 => std::os::unix::fs::symlink("/nonexistent/fovea", &run)?,
@@ -182,11 +183,12 @@ fn squatters(round: usize, _: &mut Rng) -> Result<String> {
             fs::create_dir(&run)?;
             crate::daemon::run("chown", &["65534", sandbox::text(&run)])?;
         }
+        4 => std::os::unix::fs::symlink(&elsewhere, &run)?,
         // The data folder is a file; the daemon works and says that nothing is kept.
         _ => fs::write(home.path().join("data"), "a file")?,
     }
     let outcome = Daemon::start(home.path());
-    if round % 5 == 4 {
+    if round % 6 == 5 {
         let tree = Tree::generate(5, &mut Rng::new(3))?;
         let daemon = outcome?;
         let client = daemon.client(&tree.root)?;
@@ -200,6 +202,9 @@ fn squatters(round: usize, _: &mut Rng) -> Result<String> {
     };
     ensure!(err.contains("run"), "the message names no folder: {err}");
     ensure!(fs::read(elsewhere.join("precious"))? == b"kept", "a file of others is gone");
+    ensure!(fs::read_dir(&elsewhere)?.count() == 1, "files of ours are behind a link");
+    let mode = fs::metadata(&elsewhere)?.permissions().mode() & 0o777;
+    ensure!(mode == 0o755, "permissions behind a link were changed to {mode:o}");
     Ok(if needs_root { "a foreign folder".into() } else { String::new() })
 }
 
