@@ -31,15 +31,27 @@ pub(crate) fn search(query: String, limit: usize) -> Method {
 pub(crate) struct Client {
     api: Api,
     root: PathBuf,
+    /// The connection, which the thread that reads answers would keep.
+    stream: Option<UnixStream>,
     /// Ends the engine in this process.
     _engine: Option<Connection>,
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        if let Some(stream) = &self.stream {
+            // It may be gone already.
+            let _ = stream.shutdown(std::net::Shutdown::Both);
+        }
+    }
 }
 
 impl Client {
     pub(crate) fn connect(socket: &Path, root: &Path) -> Result<Self> {
         let stream = UnixStream::connect(socket).context("connecting")?;
+        let ours = Some(stream.try_clone()?);
         let api = Api::new(BufReader::new(stream.try_clone()?), stream, |_| {});
-        Ok(Self { api, root: root.to_owned(), _engine: None })
+        Ok(Self { api, root: root.to_owned(), stream: ours, _engine: None })
     }
 
     /// An engine in this process, with its files below `home`.
@@ -49,7 +61,7 @@ impl Client {
         let options = ServiceOptions { dirs, layers, socket: None, executable: None };
         let engine = Connection::to_service(Service::new(options), |_| {})?;
         let api = engine.client().clone();
-        Ok(Self { api, root: root.to_owned(), _engine: Some(engine) })
+        Ok(Self { api, root: root.to_owned(), stream: None, _engine: Some(engine) })
     }
 
     pub(crate) fn api(&self) -> &Api {
