@@ -11,7 +11,7 @@ use super::{Context, Workspace, note, unavailable};
 use crate::{
     exit_codes::ExitCode,
     guard::{self, Refused},
-    output::{Failure, clean},
+    output::{Failure, clean_name},
 };
 
 /// More than any file that is indexed.
@@ -97,7 +97,7 @@ fn missing(file: &Path) -> Failure {
 /// The text as the index has it, secrets overwritten in place.
 fn read(root: &Path, path: &str) -> Result<String, Failure> {
     guard::read(root, path, MAX_BYTES).map(|guarded| guarded.text.to_string()).map_err(|refused| {
-        let (path, is_folder) = (clean(path), root.join(path).is_dir());
+        let (path, is_folder) = (clean_name(path), root.join(path).is_dir());
         match refused {
             Refused::NotAFile if is_folder => {
                 Failure::new(ExitCode::NotFound, format!("`{path}` is a folder; give a file"))
@@ -181,7 +181,7 @@ fn of_name(workspace: &Workspace, target: &str) -> Result<At, Failure> {
     };
     if symbols.len() > 1 {
         let location = &symbol.location;
-        note(&clean(&format!(
+        note(&clean_name(&format!(
             "{} definitions of `{target}`; taking {}:{}",
             symbols.len(),
             location.path,

@@ -134,7 +134,8 @@ fn sweep(_: usize, rng: &mut Rng) -> Result<String> {
         let canary = canaries.iter().find(|canary| self::tail(&canary.secret) == *tail);
         canary.map_or_else(String::new, |canary| canary.path.chars().take(12).collect::<String>())
     };
-    ensure!(in_answers.is_empty(), "in answers: {:?}", in_answers.iter().map(leaked).next());
+    let n = in_answers.len();
+    ensure!(n == 0, "{n} in answers, one from {:?}", in_answers.iter().map(leaked).next());
     for file in all_files(home.path()) {
         let found = leaks(&fs::read(&file)?, &tails);
         let name = file.strip_prefix(home.path()).unwrap_or(Path::new(""));
