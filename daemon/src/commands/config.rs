@@ -31,7 +31,7 @@ fn show(context: &mut Context) -> Result<(), Failure> {
     let loaded =
         config::load(&layers).map_err(|err| Failure::new(ExitCode::Config, err.to_string()))?;
     for ignored in &loaded.ignored {
-        super::note(&ignored.to_string());
+        super::note(&crate::output::clean_name(&ignored.to_string()));
     }
     let settings: Vec<SettingView> = loaded
         .values

@@ -37,7 +37,6 @@ pub(crate) fn run(suite: &mut Suite) {
         Ok(String::new())
     });
     drop(setting);
-    super::canaries::run(suite);
     suite.row("I04", "a file that goes leaves every store", (6, 12), leaves);
     super::remote::leaving(suite);
     suite.row("I05", "default-excluded names are not opened", (1, 1), |_, _| not_opened());

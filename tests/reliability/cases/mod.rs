@@ -1,7 +1,6 @@
 //! The rows, one module a section of the plan.
 
 mod baits;
-mod canaries;
 pub(crate) mod clients;
 pub(crate) mod content;
 pub(crate) mod crash;
@@ -12,7 +11,6 @@ pub(crate) mod freshness;
 pub(crate) mod git;
 mod http;
 mod injection;
-mod logs;
 pub(crate) mod models;
 pub(crate) mod output;
 mod owners;

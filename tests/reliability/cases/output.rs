@@ -20,7 +20,6 @@ pub(crate) fn run(suite: &mut Suite) {
         commands(true, rng)
     });
     super::injection::markdown(suite);
-    super::logs::run(suite);
 }
 
 /// What acts on terminals, or hides.
