@@ -31,10 +31,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, root: &Path) -> Result<()> {
     let commit = git(root, &["rev-parse", "--verify", &format!("{}^{{commit}}", args.commit)])?;
     fs::create_dir_all(&args.out).with_context(|| format!("{}", args.out.display()))?;
-    let first = build(root, &commit, "release")?;
+    let first = build(root, &commit, "release", Some(&args.out.join("bom.json")))?;
     if args.twice {
         // Longer, so that a path that is not replaced moves what stands behind it.
-        let second = build(root, &commit, "a second release in another folder")?;
+        let second = build(root, &commit, "a second release in another folder", None)?;
         if let Some(difference) = difference(&first, &second) {
             for (name, program) in [("first", &first), ("second", &second)] {
                 fs::write(args.out.join(name), program)?;
@@ -49,7 +49,6 @@ pub(crate) fn run(args: &Args, root: &Path) -> Result<()> {
     let program = args.out.join(PROGRAM);
     fs::write(&program, &first).with_context(|| format!("{}", program.display()))?;
     executable(&program)?;
-    crate::supply::sbom(root, &args.out.join("bom.json"))?;
     let sum = checksum(&args.out)?;
     let rustc = text(Command::new("rustc").arg("--version"))?;
     let notes = format!("commit {commit}\ntoolchain {rustc}\nsha256 {sum}\n");
@@ -58,8 +57,8 @@ pub(crate) fn run(args: &Args, root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The bytes of the program, built in a folder of that name.
-fn build(root: &Path, commit: &str, name: &str) -> Result<Vec<u8>> {
+/// The bytes of the program, built in a folder of that name; writes what that commit is made of to `bom`.
+fn build(root: &Path, commit: &str, name: &str, bom: Option<&Path>) -> Result<Vec<u8>> {
     let scratch = tempfile::Builder::new().prefix("fovea-").tempdir()?;
     let tree = scratch.path().canonicalize()?.join(name);
     let clone = Command::new("git")
@@ -68,6 +67,9 @@ fn build(root: &Path, commit: &str, name: &str) -> Result<Vec<u8>> {
         .status()?;
     ensure!(clone.success(), "`git clone` of {} failed", root.display());
     git(&tree, &["checkout", "--quiet", "--detach", commit])?;
+    if let Some(bom) = bom {
+        crate::supply::sbom(&tree, bom)?;
+    }
     let date = git(&tree, &["log", "-1", "--format=%ct", commit])?;
     let replaced = [(tree.clone(), "/fovea"), (cargo_home()?, "/cargo")];
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

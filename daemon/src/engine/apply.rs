@@ -93,10 +93,19 @@ impl Engine<'_> {
     fn close_excluded(&mut self) {
         let rules = self.shared.rules.load_full();
         let open = self.shared.lock().documents.paths();
-        let is_excluded = |path: &String| {
-            rules.why_excluded(path).is_some() || links::leads_elsewhere(&rules, path).is_some()
+        let files = &self.files;
+        // The tree is looked at only where the saved file is kept out and has other names.
+        let may_be_linked = |path: &str| {
+            files.linked().contains(path)
+                && files.get(path).is_some_and(|file| matches!(file.outcome, Outcome::Skipped(_)))
         };
-        for path in open.into_iter().filter(is_excluded) {
+        let is_excluded = |path: &String| {
+            rules.why_excluded(path).is_some()
+                || links::behind_link(&rules, path).is_some()
+                || may_be_linked(path) && links::leads_elsewhere(&rules, path).is_some()
+        };
+        let excluded: Vec<String> = open.into_iter().filter(is_excluded).collect();
+        for path in excluded {
             self.shared.lock().documents.close_for_all(&path);
             self.has_buffers = true;
         }

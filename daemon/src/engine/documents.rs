@@ -159,7 +159,8 @@ impl Documents {
 
     /// Paths of which others have a newer text than this client, the client's text, and its edit.
     pub(super) fn hidden(&self, session: u64) -> Vec<(String, Arc<str>, u64)> {
-        let hidden = self.open.iter().filter_map(|(path, texts)| {
+        let shared = self.open.iter().filter(|(_, texts)| texts.len() > 1);
+        let hidden = shared.filter_map(|(path, texts)| {
             let newest = texts.last()?;
             let own = texts.iter().find(|held| held.session == session)?;
             (own.text != newest.text).then(|| (path.clone(), Arc::clone(&own.text), own.edit))

@@ -68,8 +68,18 @@ fn look_for(
     found
 }
 
-/// Why text that an editor has for `path` may be that of an excluded file, or of one outside.
+/// Why text that an editor has for `path` may be that of an excluded file, or of one outside. Looks at
+/// the whole tree if the file has several hard links.
 pub(super) fn leads_elsewhere(rules: &Rules, path: &str) -> Option<String> {
+    behind_link(rules, path).or_else(|| {
+        let full = rules.root().join(path);
+        let id = identity(&full.canonicalize().unwrap_or(full))?;
+        excluded_elsewhere(rules, &HashMap::from([(id, vec![path.to_owned()])])).remove(path)
+    })
+}
+
+/// [`leads_elsewhere`] as far as symbolic links say.
+pub(super) fn behind_link(rules: &Rules, path: &str) -> Option<String> {
     let root = rules.root();
     let mut full = root.to_path_buf();
     let mut is_behind_link = false;
@@ -95,8 +105,7 @@ pub(super) fn leads_elsewhere(rules: &Rules, path: &str) -> Option<String> {
             return Some(format!("it is a link to `{inside}`, which is excluded"));
         }
     }
-    let id = identity(&full.canonicalize().unwrap_or(full))?;
-    excluded_elsewhere(rules, &HashMap::from([(id, vec![path.to_owned()])])).remove(path)
+    None
 }
 
 fn is_excluded(rules: &Rules, path: &str) -> bool {

@@ -5,7 +5,7 @@
 //! cannot be read of it is lost for this purpose only: the facts go when they are long unused.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::{self, File},
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
@@ -83,11 +83,18 @@ impl Versions {
         Vec::new()
     }
 
+    /// Drops from the order what was taken, and what came again since.
+    fn compact(&mut self) {
+        let mut seen = HashSet::new();
+        self.order.retain(|trace| {
+            let is_kept = self.of.get(&trace.path).is_some_and(|all| all.contains(&trace.hash));
+            is_kept && seen.insert((trace.path.clone(), trace.hash))
+        });
+    }
+
     /// The older half.
     fn give_up(&mut self) -> Vec<Trace> {
-        self.order.retain(|trace| {
-            self.of.get(&trace.path).is_some_and(|hashes| hashes.contains(&trace.hash))
-        });
+        self.compact();
         let half = self.order.len() / 2;
         let oldest: Vec<Trace> = self.order.drain(..half).collect();
         for trace in &oldest {
@@ -109,9 +116,7 @@ impl Versions {
 
     /// What was taken out leaves the disk as well.
     pub(super) fn rewrite(&mut self) {
-        self.order.retain(|trace| {
-            self.of.get(&trace.path).is_some_and(|hashes| hashes.contains(&trace.hash))
-        });
+        self.compact();
         if let Err(err) = self.write_all() {
             tracing::warn!(%err, "the list of earlier versions is not shortened");
         }
@@ -175,5 +180,19 @@ mod tests {
         let mut versions = Versions::with_max(folder.path(), 4);
         assert_eq!(versions.take("a.py"), [trace("a.py", "3"), trace("a.py", "4")]);
         assert_eq!(versions.take("b.py"), [trace("b.py", "5")]);
+    }
+
+    #[test]
+    fn a_version_that_comes_again_counts_once() {
+        let folder = tempfile::tempdir().expect("made");
+        let mut versions = Versions::with_max(folder.path(), 2);
+        for _ in 0..3 {
+            assert!(versions.note(vec![trace("a.py", "1")]).is_empty());
+            assert_eq!(versions.take("a.py").len(), 1);
+        }
+        versions.note(vec![trace("a.py", "1"), trace("b.py", "1")]);
+        let given_up = versions.note(vec![trace("c.py", "1")]);
+        assert_eq!(given_up, [trace("a.py", "1")]);
+        assert_eq!((versions.n_kept, versions.order.len()), (2, 2));
     }
 }

@@ -253,6 +253,7 @@ pub(crate) fn wait_until_ended(path: &Path, patience: Duration) -> bool {
         if started.elapsed() > patience {
             return false;
         }
+        // Waiting for a lock cannot be given a limit, and the next daemon may get it first.
         thread::sleep(Duration::from_millis(5));
     }
     true

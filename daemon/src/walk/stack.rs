@@ -4,11 +4,7 @@
 //! own kind. Within a kind the nearest folder wins; what git keeps outside of the tree (of the clone,
 //! of the user) yields to `.gitignore`. All of them are read through the gate.
 
-use std::{
-    fs, io,
-    os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use ignore::{
     Match,
@@ -16,7 +12,10 @@ use ignore::{
 };
 
 use super::{IGNORE_FILE, is_transient};
-use crate::guard::{self, Refused};
+use crate::{
+    dirs::foreign_owner,
+    guard::{self, Refused},
+};
 
 /// By kind: ours, that of search programs, git's.
 const KINDS: [&str; 3] = [IGNORE_FILE, ".ignore", ".gitignore"];
@@ -50,11 +49,12 @@ impl Stack {
         let mut folders = Vec::new();
         for folder in root.ancestors().skip(1) {
             let n_kinds = if is_same_repository { KINDS.len() } else { GIT };
-            let names = KINDS[..n_kinds].iter().filter(|name| is_trusted(&folder.join(name)));
             let mut rules = Folder { kinds: [const { None }; KINDS.len()], clone: None };
-            for name in names {
-                let kind = KINDS.iter().position(|kind| kind == name).unwrap_or_default();
-                rules.kinds[kind] = read(folder, folder, name)?;
+            for (rules, name) in rules.kinds.iter_mut().zip(KINDS).take(n_kinds) {
+                // Above the root lie folders where others may write, as the system's temporary one.
+                if foreign_owner(&folder.join(name)).is_none() {
+                    *rules = read(folder, folder, name)?;
+                }
             }
             if is_same_repository {
                 rules.clone = of_clone(folder)?;
@@ -134,13 +134,4 @@ fn read(at: &Path, folder: &Path, name: &str) -> Result<Option<Gitignore>, Unkno
         let _ = builder.add_line(Some(file.clone()), line);
     }
     Ok(builder.build().ok())
-}
-
-/// Above the root lie folders where others may write, as the system's for temporary files.
-fn is_trusted(file: &Path) -> bool {
-    let me = rustix::process::geteuid().as_raw();
-    match fs::symlink_metadata(file) {
-        Ok(metadata) => metadata.uid() == me || metadata.uid() == 0,
-        Err(err) => err.kind() != io::ErrorKind::NotFound,
-    }
 }
